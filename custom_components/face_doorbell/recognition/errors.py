@@ -1,0 +1,63 @@
+"""What can go wrong in recognition, named by what the caller should do.
+
+`key` is the translation key of the message for the user and `placeholders` are its values; no secret is ever in them.
+"""
+
+from typing import ClassVar
+
+
+class RecognitionError(Exception):
+    """Root of all errors of this package."""
+
+    default_key: ClassVar[str] = "recognition_failed"
+
+    def __init__(self, key: str | None = None, **placeholders: str) -> None:
+        """Keep the translation key and its placeholders."""
+        self.key = key or self.default_key
+        self.placeholders = placeholders
+        super().__init__(f"{self.key} {placeholders}" if placeholders else self.key)
+
+
+class EngineAuthError(RecognitionError):
+    """The credentials are wrong or expired: ask the user for new ones (`invalid_auth`)."""
+
+    default_key = "invalid_auth"
+
+
+class EngineUnavailableError(RecognitionError):
+    """Try again later.
+
+    Keys: `cannot_connect`, `throttled`, `service_unavailable`, `clock_skew`, `no_doorbell` (local: no bridge is connected),
+    `account_not_ready`.
+    """
+
+    default_key = "cannot_connect"
+
+
+class EngineSetupError(RecognitionError):
+    """Something on the service's side must be mended by the user.
+
+    Keys: `missing_permission` (placeholder `action`), `bucket_missing`, `wrong_region` (`bucket`, `region`), `bucket_taken`,
+    `invalid_bucket`, `collection_missing`, `invalid_collection`, `quota_exceeded`, `no_faces` (the bridge has no face models).
+    """
+
+    default_key = "missing_permission"
+
+
+class PhotoRefusedError(RecognitionError):
+    """A photo cannot be used: choose another one.
+
+    Keys: `photo_no_face`, `photo_several_faces` (`count`), `photo_not_an_image`, `photo_too_large` (`limit_mb`), `photo_too_small`,
+    `photo_face_too_small`, `photo_other_person` (does not look like the person's other photos), `photo_poor_quality`.
+    """
+
+    default_key = "photo_not_an_image"
+
+
+class PersonError(RecognitionError):
+    """The person is not as the caller thinks.
+
+    Keys: `person_name_taken` (`name`), `person_name_empty`, `person_not_found` (`person`), `photo_not_found`, `too_many_photos` (`limit`).
+    """
+
+    default_key = "person_not_found"

@@ -1,0 +1,81 @@
+"""What an engine is and what it answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..model import Box, Face, Outcome, Picture
+from .gallery import Gallery
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How much a face is like a person, 0 to 100; 90 is the recommended operating point of each engine."""
+
+    person_id: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAnswer:
+    """Whose face it is: `person_id` is None for a stranger, `similarity` is to the most alike person (None: nobody is enrolled)."""
+
+    box: Box
+    person_id: str | None
+    similarity: float | None
+    matches: tuple[Match, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """An engine's answer for one picture: every face, and how many billed calls of each kind it took."""
+
+    engine: str
+    faces: tuple[FaceAnswer, ...]
+    calls: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Recognized when at least one face is known, unknown when none is, no_face when there is none."""
+        if not self.faces:
+            return Outcome.NO_FACE
+        known = any(face.person_id is not None for face in self.faces)
+        return Outcome.RECOGNIZED if known else Outcome.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync changed in the engine's index; `refused` maps photo ids to the key of the reason."""
+
+    added: int = 0
+    removed: int = 0
+    refused: Mapping[str, str] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
+
+
+class FaceFinder(Protocol):
+    """Finds and embeds faces; a connected bridge does."""
+
+    async def find_faces(self, image: bytes) -> Sequence[Face]:
+        """Return the faces of a JPEG, largest first; raises EngineUnavailableError, EngineSetupError, PhotoRefusedError."""
+
+
+class Engine(Protocol):
+    """Answers "who is this?". Every method raises only errors of `errors.py`."""
+
+    name: str
+
+    async def recognize(self, picture: Picture) -> Recognition:
+        """Answer every face of a picture."""
+
+    async def compare(self, source: bytes, target: bytes) -> float | None:
+        """Return the similarity (0 to 100) of the largest faces of two JPEGs; raises PhotoRefusedError `photo_no_face`."""
+
+    async def inspect(self, photo: bytes) -> Sequence[Face]:
+        """Return the faces of a photo that is to be enrolled, largest first."""
+
+    async def sync(self, gallery: Gallery) -> SyncReport:
+        """Make the engine's index what the gallery is; one way, idempotent."""
+
+    async def close(self) -> None:
+        """Release clients and threads."""

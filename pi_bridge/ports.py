@@ -1,0 +1,43 @@
+"""The seams of the bridge: what its heart needs of the hardware, so that tests can stand in for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from .model import CameraState, FacesFound, FacesState, Frame, Output
+
+
+class Panel(Protocol):
+    """Button, buzzer and LEDs."""
+
+    def start(self, on_press: Callable[[int], None]) -> None:
+        """Claim the pins; `on_press` is called in the event loop with the press's `time.monotonic_ns`."""
+
+    def write(self, output: Output, lit: bool) -> None:
+        """Light or sound an output, or end it; never blocks."""
+
+    def close(self) -> None:
+        """Switch everything off and release the pins."""
+
+
+class Camera(Protocol):
+    """A source of frames that never gives up."""
+
+    @property
+    def state(self) -> CameraState:
+        """How the camera is now."""
+
+    async def run(self, deliver: Callable[[Frame], None], changed: Callable[[], None]) -> None:
+        """Deliver frames in the event loop until cancelled; call `changed` when `state` has changed."""
+
+
+class FaceFinder(Protocol):
+    """Finds, judges and embeds faces."""
+
+    @property
+    def state(self) -> FacesState:
+        """Whether the models are there."""
+
+    async def find(self, image: bytes, *, embed: bool = True) -> FacesFound:
+        """Return the faces of a JPEG or PNG; raises NotAnImageError."""
