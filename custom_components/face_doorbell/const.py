@@ -1,0 +1,43 @@
+"""Names that several modules of the integration share."""
+
+from enum import StrEnum
+from typing import Final
+
+DOMAIN: Final = "face_doorbell"
+MANUFACTURER: Final = "Face Doorbell"
+
+
+class EntryKind(StrEnum):
+    """What a config entry stands for."""
+
+    DOORBELL = "doorbell"
+    RECOGNITION = "recognition"
+
+
+CONF_KIND: Final = "kind"
+
+# Doorbell entry: data, besides Home Assistant's own CONF_HOST, CONF_PORT, CONF_TOKEN, CONF_ID and CONF_NAME
+CONF_FINGERPRINT: Final = "fingerprint"
+DEFAULT_PORT: Final = 8467
+
+# Recognition entry: data
+CONF_ENGINE: Final = "engine"
+CONF_ACCESS_KEY_ID: Final = "access_key_id"
+CONF_SECRET_ACCESS_KEY: Final = "secret_access_key"
+CONF_SESSION_TOKEN: Final = "session_token"
+CONF_REGION: Final = "region"
+CONF_BUCKET: Final = "bucket"
+CONF_COLLECTION: Final = "collection"
+CONF_MODE: Final = "mode"
+CONF_ENDPOINT_URL: Final = "endpoint_url"
+
+# Recognition entry: options, both 0 to 100
+CONF_THRESHOLD: Final = "threshold"
+CONF_MARGIN: Final = "margin"
+
+# Person: a subentry of the recognition entry; its title is the name and its unique id the person's id
+SUBENTRY_PERSON: Final = "person"
+CONF_PERSON_ID: Final = "person_id"
+
+ENGINE_LOCAL: Final = "local"
+ENGINE_REKOGNITION: Final = "rekognition"
