@@ -1,0 +1,18 @@
+"""For all tests. The bridge is tested where there is no Home Assistant too, so nothing here needs it."""
+
+import contextlib
+
+import pytest
+
+# Home Assistant's test plugin has a package of this name too; the one that is loaded first stays.
+import custom_components  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def loopback_only() -> None:
+    """Open sockets to this machine, which Home Assistant's test plugin closes, and to nowhere else."""
+    with contextlib.suppress(ImportError):
+        import pytest_socket
+
+        pytest_socket.enable_socket()
+        pytest_socket.socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
