@@ -1,0 +1,51 @@
+"""Typed async client of the bridge (docs/protocol.md). Imports nothing of Home Assistant."""
+
+from .client import BridgeClient
+from .connection import Connection
+from .errors import (
+    BridgeAuthError,
+    BridgeCertificateError,
+    BridgeConnectionError,
+    BridgeError,
+    BridgeRefusedError,
+    BridgeVersionError,
+)
+from .messages import (
+    BridgeInfo,
+    BridgeState,
+    Burst,
+    CameraState,
+    FacesState,
+    Hello,
+    Message,
+    Output,
+    Pairing,
+    Pattern,
+    Ring,
+    RingPicture,
+    StateChange,
+)
+
+__all__ = [
+    "BridgeAuthError",
+    "BridgeCertificateError",
+    "BridgeClient",
+    "BridgeConnectionError",
+    "BridgeError",
+    "BridgeInfo",
+    "BridgeRefusedError",
+    "BridgeState",
+    "BridgeVersionError",
+    "Burst",
+    "CameraState",
+    "Connection",
+    "FacesState",
+    "Hello",
+    "Message",
+    "Output",
+    "Pairing",
+    "Pattern",
+    "Ring",
+    "RingPicture",
+    "StateChange",
+]
