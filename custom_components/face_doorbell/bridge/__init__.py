@@ -3,6 +3,7 @@
 from .client import BridgeClient
 from .connection import Connection
 from .errors import (
+    BridgeAnswerError,
     BridgeAuthError,
     BridgeCertificateError,
     BridgeConnectionError,
@@ -27,6 +28,7 @@ from .messages import (
 )
 
 __all__ = [
+    "BridgeAnswerError",
     "BridgeAuthError",
     "BridgeCertificateError",
     "BridgeClient",

@@ -14,6 +14,7 @@ from ..model import Face
 from ..recognition.errors import EngineSetupError, EngineUnavailableError, PhotoRefusedError, RecognitionError
 from .connection import HEARTBEAT_S, Connection
 from .errors import (
+    BridgeAnswerError,
     BridgeAuthError,
     BridgeCertificateError,
     BridgeConnectionError,
@@ -90,7 +91,7 @@ class BridgeClient:
         """Return who the bridge is; raises BridgeVersionError too."""
         info = read_info(await self._json("GET", "info"))
         check_api(info.api)
-        if info.fingerprint and bytes.fromhex(info.fingerprint) != self._pin.fingerprint:
+        if info.fingerprint not in ("", self._pin.fingerprint.hex()):
             raise BridgeCertificateError("The bridge shows another certificate than its own")
         return info
 
@@ -175,10 +176,10 @@ class BridgeClient:
         ) as response:
             try:
                 answer = await response.json()
-            except ValueError as err:
-                raise BridgeConnectionError("The bridge sent something unreadable") from err
+            except (ValueError, aiohttp.ContentTypeError) as err:
+                raise BridgeAnswerError("The bridge sent something unreadable") from err
         if not isinstance(answer, dict):
-            raise BridgeConnectionError("The bridge sent something unreadable")
+            raise BridgeAnswerError("The bridge sent something unreadable")
         return answer
 
     async def _bytes(self, method: str, path: str) -> bytes:
@@ -214,7 +215,9 @@ class BridgeClient:
 def check_api(api: int) -> None:
     """Raise BridgeVersionError unless the bridge speaks this version of the protocol."""
     if api != API_VERSION:
-        raise BridgeVersionError(f"The bridge speaks protocol {api}, this side {API_VERSION}")
+        raise BridgeVersionError(
+            f"The bridge speaks protocol {api}, this side {API_VERSION}", newer=api > API_VERSION
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Final
 
 import aiohttp
 
-from .errors import BridgeConnectionError, BridgeRefusedError
+from .errors import BridgeAnswerError, BridgeConnectionError, BridgeRefusedError
 from .messages import Done, Hello, Json, Message, Output, Pattern, read_message
 
 HEARTBEAT_S: Final = 10  # docs/protocol.md; the pong has half of it, so that a silent link is dead after 15 s
@@ -103,7 +103,7 @@ class Connection:
         try:
             data = frame.json()
         except ValueError as err:
-            raise BridgeConnectionError("The bridge sent something unreadable") from err
+            raise BridgeAnswerError("The bridge sent something unreadable") from err
         return read_message(data) if isinstance(data, dict) else None
 
     def _answer(self, done: Done) -> None:

@@ -17,8 +17,17 @@ class BridgeConnectionError(BridgeError):
     """The bridge cannot be reached or broke off: try again later."""
 
 
+class BridgeAnswerError(BridgeConnectionError):
+    """Something answers, but not as docs/protocol.md says: look whether it is a bridge at all."""
+
+
 class BridgeVersionError(BridgeError):
-    """The other side speaks another version of the protocol: update the older one."""
+    """The bridge speaks another version of the protocol; `newer` than this side's, or older: update the older one."""
+
+    def __init__(self, message: str, *, newer: bool) -> None:
+        """Keep which side is behind."""
+        super().__init__(message)
+        self.newer = newer
 
 
 class BridgeRefusedError(BridgeError):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from ..model import Box, Embedding, Face
-from .errors import BridgeConnectionError
+from .errors import BridgeAnswerError
 
 API_VERSION: Final = 1
 
@@ -166,7 +166,7 @@ class Done:
 
 
 def read_faces(data: Json) -> tuple[Face, ...]:
-    """Read the faces of an answer, largest first; raises BridgeConnectionError when they make no sense."""
+    """Read the faces of an answer, largest first; raises BridgeAnswerError when they make no sense."""
     return _read(lambda found: tuple(_face(face) for face in found["faces"]), data)
 
 
@@ -191,7 +191,7 @@ def read_pairing(data: Json) -> Pairing:
 def read_message(data: Json) -> Hello | Message | Done | None:
     """Read a WebSocket message; None for a type that this version does not know.
 
-    Raises BridgeConnectionError when a known type makes no sense.
+    Raises BridgeAnswerError when a known type makes no sense.
     """
     reader = _READERS.get(data.get("type", ""))
     return _read(reader, data) if reader else None
@@ -201,7 +201,7 @@ def _read[T](reader: Callable[[Json], T], data: Json) -> T:
     try:
         return reader(data)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, struct.error) as err:
-        raise BridgeConnectionError(f"The bridge sent something unreadable: {type(err).__name__}") from err
+        raise BridgeAnswerError(f"The bridge sent something unreadable: {type(err).__name__}") from err
 
 
 def _info(data: Json) -> BridgeInfo:
