@@ -7,7 +7,10 @@ from typing import ClassVar
 
 
 class RecognitionError(Exception):
-    """Root of all errors of this package."""
+    """Root of all errors of this package.
+
+    Keys: `recognition_failed` (a bug, see the log), `storage_failed` (the gallery's disk).
+    """
 
     default_key: ClassVar[str] = "recognition_failed"
 

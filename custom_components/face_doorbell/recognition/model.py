@@ -18,7 +18,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class FaceAnswer:
-    """Whose face it is: `person_id` is None for a stranger, `similarity` is to the most alike person (None: nobody is enrolled)."""
+    """Whose face it is: `person_id` is None for a stranger, `similarity` is to the most alike person.
+
+    `similarity` is None when there was nothing to compare with, or when the face was one of too many in the picture to be compared.
+    """
 
     box: Box
     person_id: str | None
@@ -54,7 +57,7 @@ class SyncReport:
 
 
 class FaceFinder(Protocol):
-    """Finds and embeds faces; a connected bridge does."""
+    """Finds and embeds faces; a connected bridge does. All faces of one answer carry embeddings of one model."""
 
     async def find_faces(self, image: bytes) -> Sequence[Face]:
         """Return the faces of a JPEG, largest first; raises EngineUnavailableError, EngineSetupError, PhotoRefusedError."""
@@ -66,16 +69,19 @@ class Engine(Protocol):
     name: str
 
     async def recognize(self, picture: Picture) -> Recognition:
-        """Answer every face of a picture."""
+        """Answer every face of a picture; raises PhotoRefusedError when it is no image that can be used."""
 
-    async def compare(self, source: bytes, target: bytes) -> float | None:
-        """Return the similarity (0 to 100) of the largest faces of two JPEGs; raises PhotoRefusedError `photo_no_face`."""
+    async def compare(self, source: bytes, target: bytes) -> float:
+        """Return the similarity (0 to 100) of the largest faces of two images; raises PhotoRefusedError `photo_no_face`."""
 
     async def inspect(self, photo: bytes) -> Sequence[Face]:
-        """Return the faces of a photo that is to be enrolled, largest first."""
+        """Return the usable faces of a prepared photo that is to be enrolled, largest first."""
 
     async def sync(self, gallery: Gallery) -> SyncReport:
-        """Make the engine's index what the gallery is; one way, idempotent."""
+        """Make the engine's index what the gallery is; one way, idempotent, and it only ever removes what the gallery says is removed.
+
+        What the index refuses is noted in the gallery and in the report. When this fails, the engine still answers from what it has.
+        """
 
     async def close(self) -> None:
         """Release clients and threads."""

@@ -1,0 +1,376 @@
+"""All persons and their photos on disk: the truth that engines only hold an index of.
+
+    people/<person_id>/person.json      name, and for each photo when it was added and what models made of it
+    people/<person_id>/<photo_id>.jpg   photo_id: the first 16 hex digits of the photo's SHA-256
+    removed.json                        removed persons that an index elsewhere may still hold; there once an engine keeps one
+
+Every change is one rename, so a crash leaves either the old or the new state. The API blocks: call it from a worker thread.
+"""
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+import re
+import shutil
+import struct
+import threading
+from typing import Final, TypedDict
+import unicodedata
+import uuid
+
+from ..model import Embedding
+from .errors import PersonError
+
+_LOGGER = logging.getLogger(__name__)
+
+MAX_PHOTOS: Final = 20  # of one person: more do not help, and Rekognition takes 100 faces a user
+PERSON_ID: Final = re.compile(r"[a-z0-9_-]{1,64}")
+PHOTO_ID: Final = re.compile(r"[0-9a-f]{16}")
+SCHEMA: Final = 1
+_SLUG_LENGTH: Final = 48
+_TEMPORARY: Final = ".new-"  # begins with a dot: never a person_id
+
+type Vector = tuple[float, ...]
+
+
+class _PhotoJson(TypedDict):
+    added: str
+    embeddings: dict[str, str]
+    refused: dict[str, str]
+
+
+class _PersonJson(TypedDict):
+    schema: int
+    id: str
+    name: str
+    photos: dict[str, _PhotoJson]
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A reference photo: its unit vector by model id, and by index (a model id or `rekognition`) the key of why it was refused."""
+
+    id: str
+    added: datetime
+    embeddings: Mapping[str, Vector] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody the household knows; photos in the order in which they were added."""
+
+    id: str
+    name: str
+    photos: tuple[Photo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewPhoto:
+    """A photo to be added: a JPEG of `images.prepare`, and the embedding of its face if a model has made one."""
+
+    jpeg: bytes
+    embedding: Embedding | None = None
+
+    @property
+    def id(self) -> str:
+        """First 16 hex digits of the SHA-256."""
+        return hashlib.sha256(self.jpeg).hexdigest()[:16]
+
+
+class Gallery:
+    """Persons and photos below `root`. Thread-safe; `persons` and `removed` read no disk once `load` is done."""
+
+    def __init__(self, root: Path) -> None:
+        """Remember the folder; it is made and read by `load`."""
+        self._people = root / "people"
+        self._removed_file = root / "removed.json"
+        self._lock = threading.RLock()
+        self._persons: dict[str, Person] = {}
+        self._removed: frozenset[str] | None = None  # None: no index elsewhere, nothing to remember
+
+    @property
+    def persons(self) -> tuple[Person, ...]:
+        """All persons, by name."""
+        return tuple(sorted(self._persons.values(), key=lambda person: (_key(person.name), person.id)))
+
+    @property
+    def removed(self) -> frozenset[str]:
+        """Ids of removed persons that an index elsewhere may still hold. Only who is named here may be removed from it."""
+        return self._removed or frozenset()
+
+    def load(self) -> None:
+        """Read everything, and finish what a crash left undone. What cannot be read is skipped with a warning and stays as it is."""
+        with self._lock:
+            for folder in (self._people.parent, self._people):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for leftover in list(self._people.parent.rglob(f"{_TEMPORARY}*")):
+                _delete(leftover)
+            self._removed = _read_removed(self._removed_file)
+            for person_id in self.removed:
+                self._delete_folder(person_id)
+            self._persons = {person.id: person for person in _read_persons(self._people)}
+
+    def person(self, person_id: str) -> Person:
+        """Return a person; raises PersonError `person_not_found`."""
+        try:
+            return self._persons[person_id]
+        except KeyError:
+            raise PersonError("person_not_found", person=person_id) from None
+
+    def photo(self, person_id: str, photo_id: str) -> bytes:
+        """Return a photo's JPEG; raises PersonError `person_not_found`, `photo_not_found`."""
+        if all(photo.id != photo_id for photo in self.person(person_id).photos):
+            raise PersonError("photo_not_found")
+        try:
+            return self._photo_file(person_id, photo_id).read_bytes()
+        except OSError as err:
+            raise PersonError("photo_not_found") from err
+
+    def check_name(self, name: str, *, but: str | None = None) -> str:
+        """Return the name in its stored form; raises PersonError if it is empty or another person than `but` has it."""
+        name = unicodedata.normalize("NFC", " ".join(name.split()))
+        if not name:
+            raise PersonError("person_name_empty")
+        if any(_key(person.name) == _key(name) for person in self._persons.values() if person.id != but):
+            raise PersonError("person_name_taken", name=name)
+        return name
+
+    def add_person(self, name: str, photos: Sequence[NewPhoto], person_id: str | None = None) -> Person:
+        """Add a person with all photos or not at all; raises PersonError `person_name_taken`, `person_name_empty`, `too_many_photos`."""
+        with self._lock:
+            name = self.check_name(name)
+            person = Person(person_id or _new_id(name), name, _merged((), photos))
+            folder = self._people / f"{_TEMPORARY}{uuid.uuid4().hex}"
+            folder.mkdir(mode=0o700)
+            try:
+                for photo in photos:
+                    _write(folder / f"{photo.id}.jpg", photo.jpeg)
+                _write(folder / "person.json", _dump(person))
+                self.forget_removed({person.id})
+                folder.rename(self._people / person.id)
+            finally:
+                _delete(folder)
+            _sync_folder(self._people)
+            self._persons[person.id] = person
+            return person
+
+    def add_photos(self, person_id: str, photos: Sequence[NewPhoto]) -> Person:
+        """Add photos, all or none; one that is there already is no change. Raises PersonError."""
+        with self._lock:
+            person = self.person(person_id)
+            merged = replace(person, photos=_merged(person.photos, photos))
+            known = {photo.id for photo in person.photos}
+            files = {self._photo_file(person_id, photo.id): photo.jpeg for photo in photos if photo.id not in known}
+            try:
+                for file, jpeg in files.items():
+                    _write(file, jpeg)
+                return self._store(merged)
+            except OSError:
+                for file in files:
+                    file.unlink(missing_ok=True)
+                raise
+
+    def remove_photos(self, person_id: str, photo_ids: Iterable[str]) -> Person:
+        """Remove photos; raises PersonError `person_not_found`, `photo_not_found`."""
+        with self._lock:
+            person, gone = self.person(person_id), set(photo_ids)
+            if gone - {photo.id for photo in person.photos}:
+                raise PersonError("photo_not_found")
+            person = self._store(replace(person, photos=tuple(photo for photo in person.photos if photo.id not in gone)))
+            for photo_id in gone:
+                self._photo_file(person_id, photo_id).unlink(missing_ok=True)
+            return person
+
+    def remove_person(self, person_id: str) -> None:
+        """Remove a person and note it for the engines; raises PersonError `person_not_found`."""
+        with self._lock:
+            self.person(person_id)
+            if self._removed is not None:
+                self._set_removed(self._removed | {person_id})
+            del self._persons[person_id]
+            self._delete_folder(person_id)
+
+    def rename_person(self, person_id: str, name: str) -> Person:
+        """Give a person another name; raises PersonError."""
+        with self._lock:
+            person = self.person(person_id)
+            return self._store(replace(person, name=self.check_name(name, but=person_id)))
+
+    def set_embedding(self, person_id: str, photo_id: str, embedding: Embedding) -> Person:
+        """Keep what a model made of a photo."""
+        return self._change_photo(
+            person_id,
+            photo_id,
+            lambda photo: replace(photo, embeddings={**photo.embeddings, embedding.model: embedding.vector}),
+        )
+
+    def set_refused(self, person_id: str, photo_id: str, index: str, reason: str) -> Person:
+        """Keep that an index refused a photo, so that it is not tried (and billed) again."""
+        return self._change_photo(
+            person_id, photo_id, lambda photo: replace(photo, refused={**photo.refused, index: reason})
+        )
+
+    def remember_removed(self) -> None:
+        """From now on keep the ids of removed persons in `removed`; an engine says so before it puts anything elsewhere."""
+        with self._lock:
+            self._set_removed(self.removed)
+
+    def forget_removed(self, person_ids: Iterable[str]) -> None:
+        """Drop ids from `removed`: no index holds them any longer."""
+        with self._lock:
+            if self._removed is not None:
+                self._set_removed(self._removed - set(person_ids))
+
+    def _change_photo(self, person_id: str, photo_id: str, change: Callable[[Photo], Photo]) -> Person:
+        with self._lock:
+            person = self.person(person_id)
+            photos = tuple(change(photo) if photo.id == photo_id else photo for photo in person.photos)
+            return self._store(replace(person, photos=photos))
+
+    def _store(self, person: Person) -> Person:
+        if person != self._persons[person.id]:
+            _write(self._people / person.id / "person.json", _dump(person))
+            self._persons[person.id] = person
+        return person
+
+    def _set_removed(self, person_ids: frozenset[str]) -> None:
+        if person_ids != self._removed:
+            _write(self._removed_file, json.dumps(sorted(person_ids)).encode())
+            self._removed = person_ids
+
+    def _delete_folder(self, person_id: str) -> None:
+        """Take the folder away by one rename, then delete it."""
+        gone = self._people / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        with suppress(FileNotFoundError):
+            (self._people / person_id).rename(gone)
+            _sync_folder(self._people)
+            _delete(gone)
+
+    def _photo_file(self, person_id: str, photo_id: str) -> Path:
+        return self._people / person_id / f"{photo_id}.jpg"
+
+
+def _merged(known: tuple[Photo, ...], new: Sequence[NewPhoto]) -> tuple[Photo, ...]:
+    """Return the known photos and behind them the new ones."""
+    photos = {photo.id: photo for photo in known}
+    for photo in new:
+        embeddings = {photo.embedding.model: photo.embedding.vector} if photo.embedding else {}
+        photos.setdefault(photo.id, Photo(photo.id, datetime.now(UTC), embeddings))
+    if len(photos) > MAX_PHOTOS:
+        raise PersonError("too_many_photos", limit=str(MAX_PHOTOS))
+    return tuple(photos.values())
+
+
+def _key(name: str) -> str:
+    """Return what two equal names have in common."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def _new_id(name: str) -> str:
+    """Return an id that is a valid folder, S3 key and Rekognition user id."""
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:_SLUG_LENGTH] or "person"
+    return f"{slug}-{uuid.uuid4().hex[:8]}"
+
+
+def _dump(person: Person) -> bytes:
+    data: _PersonJson = {
+        "schema": SCHEMA,
+        "id": person.id,
+        "name": person.name,
+        "photos": {
+            photo.id: {
+                "added": photo.added.isoformat(timespec="seconds"),
+                "embeddings": {model: _pack(vector) for model, vector in photo.embeddings.items()},
+                "refused": dict(photo.refused),
+            }
+            for photo in person.photos
+        },
+    }
+    return json.dumps(data, ensure_ascii=False, indent=1).encode()
+
+
+def _pack(vector: Vector) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
+
+
+def _unpack(packed: str) -> Vector:
+    raw = base64.b64decode(packed, validate=True)
+    return struct.unpack(f"<{len(raw) // 4}f", raw)
+
+
+def _read_persons(people: Path) -> Iterator[Person]:
+    for folder in sorted(people.iterdir()):
+        try:
+            yield _read_person(folder)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as err:
+            _LOGGER.warning("Skipped %s, which holds no person that can be read: %r", folder, err)
+
+
+def _read_person(folder: Path) -> Person:
+    data: _PersonJson = json.loads((folder / "person.json").read_bytes())
+    if data["schema"] != SCHEMA or data["id"] != folder.name or not PERSON_ID.fullmatch(folder.name):
+        raise ValueError("it was written by another program or version")
+    photos = tuple(
+        Photo(
+            photo_id,
+            datetime.fromisoformat(photo["added"]),
+            {model: _unpack(packed) for model, packed in photo["embeddings"].items()},
+            dict(photo["refused"]),
+        )
+        for photo_id, photo in data["photos"].items()
+        if PHOTO_ID.fullmatch(photo_id)
+    )
+    return Person(data["id"], str(data["name"]), photos)
+
+
+def _read_removed(file: Path) -> frozenset[str] | None:
+    try:
+        ids: object = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as err:
+        _LOGGER.warning("Skipped %s, which cannot be read: %r", file, err)
+        return frozenset()
+    if not isinstance(ids, list):
+        return frozenset()
+    return frozenset(item for item in ids if isinstance(item, str) and PERSON_ID.fullmatch(item))
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Replace a file at once: a reader or a crash sees the old or the new one, never a part."""
+    temporary = file.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+            target.write(content)
+            target.flush()
+            os.fsync(target.fileno())
+        temporary.rename(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(file.parent)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or folder of ours that nothing refers to any longer."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in the folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,79 @@
+"""Pictures as engines want them: upright RGB JPEGs of a bounded size. Everything here blocks: call it from a worker thread."""
+
+from io import BytesIO
+from typing import Final
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..model import Box
+from .errors import PhotoRefusedError
+
+MAX_INPUT_MB: Final = 10
+MAX_PIXELS: Final = 64_000_000  # decodes to 192 MB; more is a decompression bomb for a small Home Assistant machine
+MAX_SIDE: Final = 1920  # px: Rekognition finds faces from 40 px on in pictures up to this size
+MIN_SIDE: Final = 80  # px: Rekognition takes no smaller picture
+MAX_BYTES: Final = 5 * 1024 * 1024  # Rekognition's limit for image bytes
+QUALITIES: Final = (88, 75, 50, 25)  # the first that stays below MAX_BYTES; only noise needs more than one
+METADATA: Final = frozenset({"exif", "comment", "xmp", "photoshop", "icc_profile", "adobe", "flashpix"})
+FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP")
+CROP_MARGIN: Final = 0.3  # of the face, on each side: what a detector needs around it
+MIN_FACE: Final = 160  # px: crops are enlarged to this
+
+
+def prepare(photo: bytes) -> bytes:
+    """Return a photo as an upright RGB JPEG without metadata, of at most 1920 px a side and less than 5 MiB.
+
+    A JPEG that is so already is returned as it is, so preparing twice changes nothing. Raises PhotoRefusedError
+    `photo_not_an_image`, `photo_too_large`, `photo_too_small`.
+    """
+    if len(photo) > MAX_INPUT_MB * 1024 * 1024:
+        raise PhotoRefusedError("photo_too_large", limit_mb=str(MAX_INPUT_MB))
+    try:
+        with Image.open(BytesIO(photo), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise PhotoRefusedError("photo_too_large", limit_mb=str(MAX_INPUT_MB))
+            ready = _is_ready(image, photo)
+            image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # lets a JPEG decode at a fraction of its size
+            image.load()
+            upright = image if ready else _upright(image)
+            if min(upright.size) < MIN_SIDE:
+                raise PhotoRefusedError("photo_too_small")
+            return photo if ready else _encode(upright)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
+        raise PhotoRefusedError("photo_too_large", limit_mb=str(MAX_INPUT_MB)) from err
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as err:
+        raise PhotoRefusedError("photo_not_an_image") from err
+
+
+def crop(jpeg: bytes, box: Box) -> bytes:
+    """Return one face of a prepared JPEG with a margin around it, enlarged when it is small, as a JPEG."""
+    with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
+        across, down = box.width * CROP_MARGIN, box.height * CROP_MARGIN
+        left, top = max(0.0, box.left - across), max(0.0, box.top - down)
+        right, bottom = min(1.0, box.left + box.width + across), min(1.0, box.top + box.height + down)
+        width, height = image.size
+        part = image.crop((round(left * width), round(top * height), round(right * width), round(bottom * height)))
+        shorter = min(box.width * width, box.height * height)
+        scale = max(1.0, MIN_FACE / shorter, MIN_SIDE / min(part.size))
+        return _encode(part.resize((round(part.width * scale), round(part.height * scale)), Image.Resampling.BICUBIC))
+
+
+def _is_ready(image: Image.Image, photo: bytes) -> bool:
+    plain = image.format == "JPEG" and image.mode == "RGB" and not METADATA.intersection(image.info)
+    return plain and max(image.size) <= MAX_SIDE and len(photo) < MAX_BYTES
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turned = ImageOps.exif_transpose(image)
+    upright = turned.convert("RGB")
+    upright.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    return upright
+
+
+def _encode(image: Image.Image) -> bytes:
+    for quality in QUALITIES:
+        target = BytesIO()
+        image.save(target, "JPEG", quality=quality, comment="")
+        if target.tell() < MAX_BYTES:
+            break
+    return target.getvalue()

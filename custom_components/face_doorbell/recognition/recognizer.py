@@ -1,0 +1,185 @@
+"""The one object that Home Assistant holds: an engine and the gallery that it answers from, kept in step."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+import logging
+
+from ..model import Picture
+from . import images
+from .errors import PersonError, PhotoRefusedError, RecognitionError
+from .gallery import Gallery, NewPhoto, Person
+from .model import Engine, Recognition, SyncReport
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Recognizer:
+    """Recognizes, and changes the gallery and the engine's index together.
+
+    Changes come one after the other; recognition goes on beside them. Every method raises only errors of `errors.py`.
+    """
+
+    def __init__(self, engine: Engine, gallery: Gallery) -> None:
+        """Take an engine and a gallery; nothing is read before `start`."""
+        self.engine = engine
+        self._gallery = gallery
+        self._changing = asyncio.Lock()
+        self._in_sync = False
+
+    @property
+    def persons(self) -> Sequence[Person]:
+        """All persons, by name; reads no disk."""
+        return self._gallery.persons
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether the engine's index is what the gallery is; if not, `sync` tries again."""
+        return self._in_sync
+
+    def person(self, person_id: str) -> Person:
+        """Return a person; raises PersonError `person_not_found`."""
+        return self._gallery.person(person_id)
+
+    async def photo(self, person_id: str, photo_id: str) -> bytes:
+        """Return the JPEG of a person's photo; raises PersonError."""
+        return await asyncio.to_thread(self._gallery.photo, person_id, photo_id)
+
+    async def start(self, names: Mapping[str, str]) -> SyncReport:
+        """Read the gallery, make its persons those of `names` (name by person id), and sync the engine.
+
+        A person who is not in `names` is removed, one who has no photos here is kept without. When the engine cannot be reached
+        this raises its error with the gallery in place: recognition answers from what the engine has, `sync` tries again.
+        """
+        async with self._change():
+            await asyncio.to_thread(self._reconcile, names)
+            return await self._sync()
+
+    async def sync(self) -> SyncReport:
+        """Make the engine's index what the gallery is."""
+        async with self._change():
+            return await self._sync()
+
+    async def recognize(self, picture: Picture) -> Recognition:
+        """Answer every face of a picture."""
+        return await self.engine.recognize(picture)
+
+    async def compare(self, source: bytes, target: bytes) -> float:
+        """Return the similarity (0 to 100) of the largest faces of two images; raises PhotoRefusedError."""
+        return await self.engine.compare(source, target)
+
+    async def enrol(self, name: str, photos: Sequence[bytes]) -> Person:
+        """Add a person with all photos, or change nothing; raises PersonError, PhotoRefusedError and the engine's errors."""
+        async with self._change():
+            self._gallery.check_name(name)
+            inspected = await self._inspect(photos)
+            person = await asyncio.to_thread(self._gallery.add_person, name, inspected)
+            await self._index_or_undo(person, inspected, lambda: self._gallery.remove_person(person.id))
+            return self.person(person.id)
+
+    async def add_photos(self, person_id: str, photos: Sequence[bytes]) -> Person:
+        """Add photos to a person, all or none; a photo that is there already is no change. Raises as `enrol`."""
+        async with self._change():
+            known = {photo.id for photo in self.person(person_id).photos}
+            inspected = [photo for photo in await self._inspect(photos) if photo.id not in known]
+            person = await asyncio.to_thread(self._gallery.add_photos, person_id, inspected)
+            added = [photo.id for photo in inspected]
+            await self._index_or_undo(person, inspected, lambda: self._gallery.remove_photos(person_id, added))
+            return self.person(person_id)
+
+    async def remove_photos(self, person_id: str, photo_ids: Iterable[str]) -> Person:
+        """Remove photos of a person; raises PersonError. The engine follows when it can be reached."""
+        async with self._change():
+            person = await asyncio.to_thread(self._gallery.remove_photos, person_id, photo_ids)
+            await self._sync_if_possible()
+            return person
+
+    async def remove_person(self, person_id: str) -> None:
+        """Remove a person and all photos; raises PersonError. The engine follows when it can be reached."""
+        async with self._change():
+            await asyncio.to_thread(self._gallery.remove_person, person_id)
+            await self._sync_if_possible()
+
+    async def rename_person(self, person_id: str, name: str) -> Person:
+        """Give a person another name; raises PersonError. The engine follows when it can be reached."""
+        async with self._change():
+            person = await asyncio.to_thread(self._gallery.rename_person, person_id, name)
+            await self._sync_if_possible()
+            return person
+
+    async def forget_all(self) -> None:
+        """Remove all persons and photos from the gallery and from the engine's index; raises when the engine cannot be reached."""
+        async with self._change():
+            for person in self.persons:
+                await asyncio.to_thread(self._gallery.remove_person, person.id)
+            await self._sync()
+
+    async def close(self) -> None:
+        """Wait for a change that is under way, then release the engine."""
+        async with self._changing:
+            await self.engine.close()
+
+    @asynccontextmanager
+    async def _change(self) -> AsyncIterator[None]:
+        """Let one change at a time through, and name what goes wrong with the disk."""
+        async with self._changing:
+            try:
+                yield
+            except OSError as err:
+                raise RecognitionError("storage_failed") from err
+
+    def _reconcile(self, names: Mapping[str, str]) -> None:
+        gallery = self._gallery
+        gallery.load()
+        for person in gallery.persons:
+            if person.id not in names:
+                gallery.remove_person(person.id)
+        known = {person.id: person.name for person in gallery.persons}
+        for person_id, name in names.items():
+            try:
+                if person_id not in known:
+                    gallery.add_person(name, (), person_id)
+                elif known[person_id] != name:
+                    gallery.rename_person(person_id, name)
+            except PersonError as err:
+                _LOGGER.warning("Person %s could not be taken over: %s", person_id, err)
+
+    async def _inspect(self, photos: Sequence[bytes]) -> list[NewPhoto]:
+        """Return the photos as they will be stored; raises PhotoRefusedError unless each shows exactly one face."""
+        return [await self._inspect_one(photo) for photo in photos]
+
+    async def _inspect_one(self, photo: bytes) -> NewPhoto:
+        jpeg = await asyncio.to_thread(images.prepare, photo)
+        faces = await self.engine.inspect(jpeg)
+        if not faces:
+            raise PhotoRefusedError("photo_no_face")
+        if len(faces) > 1:
+            raise PhotoRefusedError("photo_several_faces", count=str(len(faces)))
+        return NewPhoto(jpeg, faces[0].embedding)
+
+    async def _index_or_undo(self, person: Person, photos: Sequence[NewPhoto], undo: Callable[[], object]) -> None:
+        """Sync the engine; when it fails, refuses one of the photos or is cancelled, undo the change there and here."""
+        indexed = False
+        try:
+            report = await self._sync()
+            for photo in photos:
+                if reason := report.refused.get(photo.id):
+                    raise PhotoRefusedError(reason)
+            indexed = True
+        finally:
+            if not indexed:
+                await asyncio.to_thread(undo)
+                await self._sync_if_possible()
+
+    async def _sync(self) -> SyncReport:
+        self._in_sync = False
+        report = await self.engine.sync(self._gallery)
+        self._in_sync = True
+        return report
+
+    async def _sync_if_possible(self) -> None:
+        """Sync after a change that stands even when the engine cannot follow now; the gallery remembers what is left to do."""
+        try:
+            await self._sync()
+        except RecognitionError as err:
+            _LOGGER.warning("The change is stored; the index of the engine %s follows with the next sync: %s", self.engine.name, err)
