@@ -1,0 +1,131 @@
+"""Button, buzzer and LEDs on the Pi's pins. The only module that knows gpiozero."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+import os
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING, Final
+
+from gpiozero import DigitalInputDevice, DigitalOutputDevice, GPIOZeroError, PinUnknownPi
+
+from .config import Config
+from .errors import HardwareError
+from .model import Output
+
+if TYPE_CHECKING:
+    from gpiozero import Factory
+
+_REMEDIES: Final = (
+    ("busy", "another program holds the pin: stop it, or choose another pin"),
+    ("can not open gpiochip", "there is no /dev/gpiochip*, or this user is not in the group gpio"),
+    ("ermission", "this user is not in the group gpio"),
+    ("physical pull", "this pin has a resistor of its own: choose another pin, or the other pull"),
+)
+
+
+class GpioPanel:
+    """The panel at the door; implements `ports.Panel`.
+
+    A contact bounces when it closes and when it opens. So a press is an edge after `lockout_ms` of quiet: the first
+    edge of a press counts at once, and what follows it, or a release, does not.
+    """
+
+    def __init__(self, config: Config, pin_factory: Factory | None = None) -> None:
+        """Use the Pi's own pins, or those of `pin_factory`; nothing is touched before `start`."""
+        self._config = config
+        self._factory = pin_factory
+        self._button: DigitalInputDevice | None = None
+        self._outputs: dict[Output, DigitalOutputDevice] = {}
+        self._last_edge_ns: int | None = None
+
+    def start(self, on_press: Callable[[int], None]) -> None:
+        """Claim the pins; `on_press` is called in the running event loop with the press's `time.monotonic_ns`.
+
+        A button that is held already counts as a press. Raises HardwareError, with all pins released.
+        """
+        loop = asyncio.get_running_loop()
+
+        def edge(pressed: bool) -> None:
+            # Runs in lgpio's only thread: an exception here would end all events for good.
+            now_ns = time.monotonic_ns()
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+                loop.call_soon_threadsafe(self._edge, now_ns, pressed, on_press)
+
+        if self._factory is None:
+            self._factory = _pi_pins()
+        try:
+            self._claim(edge)
+        except _gpio_errors() as error:
+            self.close()
+            raise HardwareError(f"the panel's pins cannot be used: {error}{_remedy(str(error))}") from error
+
+    def write(self, output: Output, lit: bool) -> None:
+        """Light or sound an output, or end it; nothing before `start` and after `close`."""
+        if (device := self._outputs.get(output)) is not None:
+            device.value = lit
+
+    def close(self) -> None:
+        """Switch everything off and release the pins."""
+        if self._button is not None:
+            self._button.close()
+            self._button = None
+        while self._outputs:
+            _, device = self._outputs.popitem()
+            device.off()
+            device.close()
+        if self._factory is not None:
+            self._factory.close()
+
+    def _claim(self, edge: Callable[[bool], None]) -> None:
+        button, leds = self._config.button, self._config.leds
+        pins = {Output.GREEN: leds.green, Output.RED: leds.red, Output.BUZZER: self._config.buzzer.pin}
+        for output, pin in pins.items():
+            self._outputs[output] = DigitalOutputDevice(pin, pin_factory=self._factory)
+        # No bounce_time: gpiozero would report a press that much later, and a shorter one never.
+        self._button = DigitalInputDevice(button.pin, pull_up=button.pull == "up", pin_factory=self._factory)
+        self._button.when_activated = lambda: edge(True)
+        self._button.when_deactivated = lambda: edge(False)
+        if self._button.is_active:
+            edge(True)
+
+    def _edge(self, at_ns: int, pressed: bool, on_press: Callable[[int], None]) -> None:
+        last_ns, self._last_edge_ns = self._last_edge_ns, at_ns
+        quiet = last_ns is None or at_ns - last_ns >= self._config.button.lockout_ms * 1_000_000
+        if pressed and quiet:
+            on_press(at_ns)
+
+
+def _pi_pins() -> Factory:
+    """Return the pins of this Pi through lgpio and nothing else: gpiozero would fall back to what has no edges.
+
+    lgpio puts a pipe into the working directory, or into LG_WD and makes that the working directory.
+    """
+    if "LG_WD" not in os.environ:
+        os.environ["LG_WD"] = os.environ.get("RUNTIME_DIRECTORY") or tempfile.mkdtemp(prefix="lgpio-")
+    try:
+        from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415 - there is no lgpio beside a Pi
+    except (ImportError, AttributeError) as error:  # AttributeError: the empty lgpio 0.0.0.2 of PyPI
+        raise HardwareError("lgpio is not installed: apt install python3-lgpio") from error
+    except OSError as error:
+        raise HardwareError(f"lgpio cannot use the folder {os.environ['LG_WD']} (LG_WD): {error}") from error
+    try:
+        return LGPIOFactory()
+    except PinUnknownPi as error:
+        raise HardwareError("this is no Raspberry Pi: use the simulator") from error
+    except _gpio_errors() as error:
+        raise HardwareError(f"the Pi's pins cannot be opened: {error}{_remedy(str(error))}") from error
+
+
+def _gpio_errors() -> tuple[type[Exception], ...]:
+    """Return what gpiozero and, where it is loaded, lgpio raise."""
+    lgpio = sys.modules.get("lgpio")
+    return (GPIOZeroError, OSError, *([lgpio.error] if lgpio else []))
+
+
+def _remedy(message: str) -> str:
+    return next((f"; {remedy}" for sign, remedy in _REMEDIES if sign in message), "")
