@@ -48,13 +48,15 @@ class EngineSetupError(RecognitionError):
 
 
 class PhotoRefusedError(RecognitionError):
-    """A photo cannot be used: choose another one.
+    """A photo cannot be used: choose another one. `position` tells which one of several that were given, from 0.
 
     Keys: `photo_no_face`, `photo_several_faces` (`count`), `photo_not_an_image`, `photo_too_large` (`limit_mb`), `photo_too_small`,
     `photo_face_too_small`, `photo_other_person` (does not look like the person's other photos), `photo_poor_quality`.
     """
 
     default_key = "photo_not_an_image"
+
+    position: int = 0
 
 
 class PersonError(RecognitionError):
