@@ -81,10 +81,13 @@ class Recognizer:
         """Add photos to a person, all or none; a photo that is there already is no change. Raises as `enrol`."""
         async with self._change():
             known = {photo.id for photo in self.person(person_id).photos}
-            inspected = [photo for photo in await self._inspect(photos) if photo.id not in known]
-            person = await asyncio.to_thread(self._gallery.add_photos, person_id, inspected)
-            added = [photo.id for photo in inspected]
-            await self._index_or_undo(person, inspected, lambda: self._gallery.remove_photos(person_id, added))
+            inspected = await self._inspect(photos)
+            new = [photo for photo in inspected if photo.id not in known]
+            person = await asyncio.to_thread(self._gallery.add_photos, person_id, new)
+            added = [photo.id for photo in new]
+            await self._index_or_undo(
+                person, inspected, lambda: self._gallery.remove_photos(person_id, added)
+            )
             return self.person(person_id)
 
     async def remove_photos(self, person_id: str, photo_ids: Iterable[str]) -> Person:
@@ -146,7 +149,14 @@ class Recognizer:
 
     async def _inspect(self, photos: Sequence[bytes]) -> list[NewPhoto]:
         """Return the photos as they will be stored; raises PhotoRefusedError unless each shows exactly one face."""
-        return [await self._inspect_one(photo) for photo in photos]
+        inspected = []
+        for position, photo in enumerate(photos):
+            try:
+                inspected.append(await self._inspect_one(photo))
+            except PhotoRefusedError as refused:
+                refused.position = position
+                raise
+        return inspected
 
     async def _inspect_one(self, photo: bytes) -> NewPhoto:
         jpeg = await asyncio.to_thread(images.prepare, photo)
@@ -157,14 +167,18 @@ class Recognizer:
             raise PhotoRefusedError("photo_several_faces", count=str(len(faces)))
         return NewPhoto(jpeg, faces[0].embedding)
 
-    async def _index_or_undo(self, person: Person, photos: Sequence[NewPhoto], undo: Callable[[], object]) -> None:
+    async def _index_or_undo(
+        self, person: Person, photos: Sequence[NewPhoto], undo: Callable[[], object]
+    ) -> None:
         """Sync the engine; when it fails, refuses one of the photos or is cancelled, undo the change there and here."""
         indexed = False
         try:
             report = await self._sync()
-            for photo in photos:
+            for position, photo in enumerate(photos):
                 if reason := report.refused.get(photo.id):
-                    raise PhotoRefusedError(reason)
+                    refused = PhotoRefusedError(reason)
+                    refused.position = position
+                    raise refused
             indexed = True
         finally:
             if not indexed:
@@ -182,4 +196,8 @@ class Recognizer:
         try:
             await self._sync()
         except RecognitionError as err:
-            _LOGGER.warning("The change is stored; the index of the engine %s follows with the next sync: %s", self.engine.name, err)
+            _LOGGER.warning(
+                "The change is stored; the index of the engine %s follows with the next sync: %s",
+                self.engine.name,
+                err,
+            )
