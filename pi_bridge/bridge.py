@@ -1,0 +1,238 @@
+"""The heart: a press becomes a ring. Every client hears it at once, and again until it has acked it. Knows no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+import logging
+import time
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import uuid4
+
+from . import clock
+from .access import Client, hash_token, new_token
+from .burst import Shot, shots
+from .config import Config
+from .errors import JournalError
+from .events import EventLog, Signal
+from .frames import Frames
+from .journal import Journal
+from .model import BridgeState, Burst, Frame, Output, Ring, RingPicture
+from .outputs import Outputs
+from .ports import Camera, FaceFinder, Panel
+
+_LOGGER = logging.getLogger(__name__)
+
+PICTURES_IN_MEMORY: Final = 32  # the newest: a client asks for a picture before a slow card has stored it
+FRAMES_FOR_RATE: Final = 30
+
+
+class Bridge:
+    """Rings, clients and outputs of one doorbell. All calls belong to the event loop."""
+
+    def __init__(
+        self, config: Config, panel: Panel, camera: Camera, faces: FaceFinder, journal: Journal
+    ) -> None:
+        self._config = config
+        self._camera = camera
+        self._journal = journal
+        self._clients: dict[str, Client] = {}
+        self._newest_seq = 0
+        self._pictures: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._frame_times: deque[int] = deque(maxlen=FRAMES_FOR_RATE)
+        self._faces_ms: float | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self.boot = clock.boot_id()
+        self.faces = faces
+        self.frames = Frames(config.camera.buffer_s)
+        self.events = EventLog()
+        self.changed = Signal()
+        self.outputs = Outputs(panel, self.changed.notify)
+
+    async def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Read what the clients have not acked; bursts will run in `tasks`."""
+        self._tasks = tasks
+        self._clients = {client.token_hash: client for client in await self._journal.clients()}
+        self._newest_seq = await self._journal.newest_seq()
+        ring: Ring | None = None
+        best: int | None = None
+        for event in await self._journal.rings_after(self._acked_by_all):
+            if isinstance(event, Ring):
+                if ring is not None:
+                    self.events.append(Burst(ring.seq, ring.ring_id, best))
+                ring, best = event, None
+            else:
+                best = event.n
+            self.events.append(event)
+        if ring is not None:
+            self.events.append(Burst(ring.seq, ring.ring_id, best))
+
+    # What happens at the door
+
+    def take(self, frame: Frame) -> None:
+        """Take in a frame of the camera."""
+        self._frame_times.append(frame.taken_ns)
+        self.frames.add(frame)
+
+    def ring(self, pressed_ns: int, *, test: bool = False) -> None:
+        """Ring: somebody pressed the button at `pressed_ns` (`time.monotonic_ns`)."""
+        if self._tasks is None:
+            raise RuntimeError("the bridge has not been started")
+        buzzer = self._config.buzzer
+        self.outputs.play(Output.BUZZER, buzzer.pattern, buzzer.ring_ms)
+        ago_ms = (time.monotonic_ns() - pressed_ns) // 1_000_000
+        self._newest_seq += 1
+        ring = Ring(
+            seq=self._newest_seq,
+            ring_id=str(uuid4()),
+            at=datetime.now(UTC) - timedelta(milliseconds=ago_ms),
+            boot=self.boot,
+            uptime_ms=clock.uptime_ms() - ago_ms,
+            clock_ok=clock.synchronized(),
+            test=test,
+        )
+        self.events.append(ring)
+        self.changed.notify()
+        _store(self._journal.add_ring(ring))
+        self._tasks.create_task(self._burst(ring, pressed_ns, self.frames.at(pressed_ns)))
+
+    async def _burst(self, ring: Ring, pressed_ns: int, first: Frame | None) -> None:
+        """Publish the pictures of a ring, each better than the one before, and then which is the best."""
+        numbers = count()
+        best: int | None = None
+        first_ms: float | None = None
+        async for shot in shots(first, pressed_ns, self._config.burst.seconds, self.frames, self.faces):
+            best = next(numbers)
+            self._publish_picture(ring, best, pressed_ns, shot)
+            if first_ms is None:
+                first_ms = (time.monotonic_ns() - pressed_ns) / 1e6
+        self.events.append(Burst(ring.seq, ring.ring_id, best))
+        self.changed.notify()
+        _LOGGER.info(
+            "ring %d: first picture after %s ms (judged in %s ms), %d pictures, stored in %s ms",
+            ring.seq,
+            "no" if first_ms is None else round(first_ms),
+            "no" if self._faces_ms is None else round(self._faces_ms),
+            0 if best is None else best + 1,
+            self._journal.commit_ms,
+        )
+        await self._prune()
+
+    def _publish_picture(self, ring: Ring, n: int, pressed_ns: int, shot: Shot) -> None:
+        at_ms = (shot.frame.taken_ns - pressed_ns) // 1_000_000
+        picture = RingPicture(ring.seq, ring.ring_id, n, at_ms, shot.found.good, shot.found.faces)
+        self._faces_ms = shot.judged_ms
+        self._pictures[ring.seq, n] = shot.frame.jpeg
+        if len(self._pictures) > PICTURES_IN_MEMORY:
+            self._pictures.popitem(last=False)
+        self.events.append(picture)
+        self.changed.notify()
+        _store(self._journal.add_picture(picture, shot.frame.jpeg))
+
+    async def _prune(self) -> None:
+        keep = self._config.storage
+        # A wrong clock must not make every ring look old.
+        before = datetime.now(UTC) - timedelta(days=keep.days) if clock.synchronized() else None
+        try:
+            deleted = await self._journal.prune(rings=keep.rings, megabytes=keep.megabytes, before=before)
+        except JournalError:
+            return  # the journal has said so
+        self.events.forget(max([self._acked_by_all, *deleted]))
+
+    # What clients ask
+
+    @property
+    def state(self) -> BridgeState:
+        """How the bridge is now."""
+        return BridgeState(self._camera.state, self.faces.state, self.outputs.playing)
+
+    @property
+    def clients(self) -> Mapping[str, Client]:
+        """All clients by the hash of their token."""
+        return MappingProxyType(self._clients)
+
+    @property
+    def clock_ok(self) -> bool:
+        """Whether the wall clock is right."""
+        return clock.synchronized()
+
+    def age_ms(self, ring: Ring) -> int:
+        """Return the milliseconds since the press; exact within a boot, else by the wall clock."""
+        if ring.boot == self.boot:
+            return clock.uptime_ms() - ring.uptime_ms
+        return max(0, int((datetime.now(UTC) - ring.at) / timedelta(milliseconds=1)))
+
+    async def picture(self, seq: int, n: int) -> bytes | None:
+        """Return the JPEG of the `n`-th picture of a ring; raises JournalError."""
+        return self._pictures.get((seq, n)) or await self._journal.picture(seq, n)
+
+    def ack(self, token_hash: str, seq: int) -> None:
+        """Remember that a client has stored the visits of all rings up to `seq`."""
+        client = self._clients.get(token_hash)
+        if client is None or seq <= client.acked_seq:
+            return
+        self._save(replace(client, acked_seq=min(seq, self._newest_seq)))
+        self.events.forget(self._acked_by_all)
+
+    def seen(self, token_hash: str) -> None:
+        """Remember that a client is here."""
+        if client := self._clients.get(token_hash):
+            self._save(replace(client, last_seen=datetime.now(UTC)))
+
+    async def add_client(self, name: str) -> str:
+        """Let in a new client and return its token; it will hear of the rings from now on. Raises JournalError."""
+        token, now = new_token(), datetime.now(UTC)
+        taken = {client.name for client in self._clients.values()}
+        free = next(choice for choice in _choices(name) if choice not in taken)
+        client = Client(hash_token(token), free, now, now, self._newest_seq)
+        await self._journal.save_client(client)
+        self._clients[client.token_hash] = client
+        return token
+
+    async def remove_client(self, token_hash: str) -> None:
+        """Forget a client; raises JournalError."""
+        self._clients.pop(token_hash, None)
+        self.events.forget(self._acked_by_all)
+        await self._journal.remove_client(token_hash)
+
+    def health(self) -> dict[str, Any]:
+        """Return numbers for diagnostics."""
+        times, latest = self._frame_times, self.frames.latest
+        span_s = (times[-1] - times[0]) / 1e9 if times else 0
+        return {
+            "camera": self._camera.state,
+            "fps": round((len(times) - 1) / span_s, 1) if span_s else 0.0,
+            "frame_age_ms": (time.monotonic_ns() - latest.taken_ns) // 1_000_000 if latest else None,
+            "faces": self.faces.state,
+            "faces_ms": None if self._faces_ms is None else round(self._faces_ms, 1),
+            "journal": "ok" if self._journal.healthy else "failing",
+            "commit_ms": self._journal.commit_ms,
+            "pending": self.events.pending(self._acked_by_all),
+            "clients": len(self._clients),
+            "clock_ok": clock.synchronized(),
+        }
+
+    @property
+    def _acked_by_all(self) -> int:
+        return min((client.acked_seq for client in self._clients.values()), default=self._newest_seq)
+
+    def _save(self, client: Client) -> None:
+        self._clients[client.token_hash] = client
+        _store(self._journal.save_client(client))
+
+
+def _choices(name: str) -> Iterator[str]:
+    """Yield the name, then the name with a number."""
+    yield name
+    for number in count(2):
+        yield f"{name} ({number})"
+
+
+def _store(write: asyncio.Future[None]) -> None:
+    """Let a write go on by itself: nobody waits for the card, and the journal reports what fails."""
+    write.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,0 +1,296 @@
+"""Rings, their pictures and the clients in one SQLite file, until Home Assistant has them.
+
+One thread owns the connection and works in the order of the calls: what was asked for later is never stored without
+what was asked for earlier, so a stored ack means a stored ring. `synchronous=FULL` keeps that true when the power is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import datetime
+import json
+import logging
+from pathlib import Path
+import sqlite3
+import time
+from typing import Final, TypeVar
+
+from .access import Client
+from .errors import JournalError
+from .model import Face, Ring, RingPicture, iso_utc
+
+_LOGGER = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+SCHEMA_VERSION: Final = 1
+SCHEMA: Final = """
+CREATE TABLE rings (
+    seq INTEGER PRIMARY KEY, ring_id TEXT NOT NULL, at TEXT NOT NULL, boot TEXT NOT NULL, uptime_ms INTEGER NOT NULL,
+    clock_ok INTEGER NOT NULL, test INTEGER NOT NULL
+) STRICT;
+CREATE TABLE pictures (
+    seq INTEGER NOT NULL REFERENCES rings ON DELETE CASCADE, n INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+    good INTEGER NOT NULL, faces TEXT NOT NULL, jpeg BLOB NOT NULL, PRIMARY KEY (seq, n)
+) STRICT;
+CREATE TABLE clients (
+    token_hash TEXT PRIMARY KEY, name TEXT NOT NULL, created TEXT NOT NULL, last_seen TEXT NOT NULL,
+    acked_seq INTEGER NOT NULL
+) STRICT;
+"""
+JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024  # bytes that the write-ahead log may keep after a checkpoint
+
+
+class Journal:
+    """The bridge's memory. Every method returns at once; the awaited answer may raise JournalError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._connection: sqlite3.Connection | None = None
+        self.healthy = True
+        self.commit_ms: float | None = None
+
+    def open(self) -> asyncio.Future[None]:
+        """Open the file, make it, or set a damaged one aside; without a usable disk the memory has to do."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+
+    async def close(self) -> None:
+        """Finish what was asked for and close the file."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    def newest_seq(self) -> asyncio.Future[int]:
+        """Return the highest number that any ring ever had; 0 when there was none."""
+        return self._do(_newest_seq)
+
+    def rings_after(self, seq: int) -> asyncio.Future[list[Ring | RingPicture]]:
+        """Return the rings beyond `seq`, oldest first, each followed by its pictures."""
+        return self._do(lambda connection: _rings_after(connection, seq))
+
+    def add_ring(self, ring: Ring) -> asyncio.Future[None]:
+        """Store a ring."""
+        row = (
+            ring.seq,
+            ring.ring_id,
+            iso_utc(ring.at),
+            ring.boot,
+            ring.uptime_ms,
+            ring.clock_ok,
+            ring.test,
+        )
+        return self._write("INSERT INTO rings VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+
+    def add_picture(self, picture: RingPicture, jpeg: bytes) -> asyncio.Future[None]:
+        """Store a picture of a ring that is stored already."""
+        faces = json.dumps([face.to_json() for face in picture.faces])
+        row = (picture.seq, picture.n, picture.at_ms, picture.good, faces, jpeg)
+        return self._write("INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)", *row)
+
+    def picture(self, seq: int, n: int) -> asyncio.Future[bytes | None]:
+        """Return the JPEG of the `n`-th picture of a ring."""
+
+        def read(connection: sqlite3.Connection) -> bytes | None:
+            row = connection.execute("SELECT jpeg FROM pictures WHERE seq = ? AND n = ?", (seq, n)).fetchone()
+            return None if row is None else bytes(row[0])
+
+        return self._do(read)
+
+    def prune(self, *, rings: int, megabytes: int, before: datetime | None) -> asyncio.Future[list[int]]:
+        """Delete the oldest rings beyond any limit and return their numbers.
+
+        The newest ring stays whatever its size or age, because its number must never be given again.
+        """
+
+        def delete(connection: sqlite3.Connection) -> list[int]:
+            limits = {
+                "rings": rings,
+                "bytes": megabytes * 1_000_000,
+                "before": iso_utc(before) if before else "",
+            }
+            deleted = [row[0] for row in connection.execute(_PRUNE, limits)]
+            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            return deleted
+
+        return self._do(delete)
+
+    def clients(self) -> asyncio.Future[list[Client]]:
+        """Return all clients."""
+        return self._do(_clients)
+
+    def save_client(self, client: Client) -> asyncio.Future[None]:
+        """Store a client as it is now."""
+        return self._write(_SAVE_CLIENT, *_client_row(client))
+
+    def remove_client(self, token_hash: str) -> asyncio.Future[None]:
+        """Forget a client."""
+        return self._write("DELETE FROM clients WHERE token_hash = ?", token_hash)
+
+    def _write(self, statement: str, *row: str | int | bytes) -> asyncio.Future[None]:
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(statement, row)
+
+        return self._do(write)
+
+    def _do(self, work: Callable[[sqlite3.Connection], _T]) -> asyncio.Future[_T]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._in_transaction, work)
+
+    def _in_transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        if self._connection is None:
+            raise JournalError("the journal is closed")
+        started = time.monotonic()
+        try:
+            with _transaction(self._connection):
+                answer = work(self._connection)
+        except sqlite3.Error as error:
+            if self.healthy:
+                _LOGGER.error(
+                    "The journal %s cannot be used: %s. Rings are kept in memory only.", self._path, error
+                )
+            self.healthy = False
+            raise JournalError(str(error)) from error
+        if not self.healthy:
+            _LOGGER.warning("The journal %s can be used again.", self._path)
+        self.healthy = True
+        self.commit_ms = round((time.monotonic() - started) * 1000, 1)
+        return answer
+
+    def _open(self) -> None:
+        try:
+            try:
+                self._connection = _connect(self._path)
+            except sqlite3.OperationalError:
+                raise  # the disk or the permissions; the file itself may be sound
+            except sqlite3.DatabaseError as error:
+                self._connection = _replace_damaged(self._path, error)
+        except (OSError, sqlite3.Error) as error:
+            _LOGGER.error(
+                "The journal %s cannot be opened: %s. Nothing survives a restart.", self._path, error
+            )
+            self._connection = _connect(Path(":memory:"))
+            self.healthy = False
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+_SAVE_CLIENT: Final = "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?)"
+
+_PRUNE: Final = """
+DELETE FROM rings WHERE seq < (SELECT max(seq) FROM rings) AND (at < :before OR seq IN (
+    SELECT seq FROM (
+        SELECT seq, row_number() OVER newest_first AS place, sum(bytes) OVER newest_first AS total
+        FROM (
+            SELECT seq, (SELECT total(length(jpeg)) FROM pictures WHERE pictures.seq = rings.seq) AS bytes FROM rings
+        )
+        WINDOW newest_first AS (ORDER BY seq DESC)
+    )
+    WHERE place > :rings OR total > :bytes
+)) RETURNING seq
+"""
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open a sound journal or make a new one; raises sqlite3.DatabaseError when the file is damaged."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}")
+        (found,) = connection.execute("PRAGMA quick_check").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _replace_damaged(path: Path, reason: sqlite3.DatabaseError) -> sqlite3.Connection:
+    """Set the damaged file aside and begin a new one with the clients that can still be read."""
+    try:
+        with closing(sqlite3.connect(path)) as damaged:
+            clients = _clients(damaged)
+    except sqlite3.DatabaseError:
+        clients = []
+    aside = path.with_suffix(".damaged")
+    _LOGGER.error(
+        "The journal is damaged (%s) and was set aside as %s; %d clients were saved.",
+        reason,
+        aside,
+        len(clients),
+    )
+    path.replace(aside)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    connection = _connect(path)
+    connection.executemany(_SAVE_CLIENT, map(_client_row, clients))
+    return connection
+
+
+def _newest_seq(connection: sqlite3.Connection) -> int:
+    # An ack may outlive its ring when the disk was full in between.
+    (seq,) = connection.execute(
+        "SELECT max((SELECT coalesce(max(seq), 0) FROM rings), (SELECT coalesce(max(acked_seq), 0) FROM clients))"
+    ).fetchone()
+    return int(seq)
+
+
+def _rings_after(connection: sqlite3.Connection, after: int) -> list[Ring | RingPicture]:
+    events: list[Ring | RingPicture] = []
+    rings = connection.execute("SELECT * FROM rings WHERE seq > ? ORDER BY seq", (after,))
+    for seq, ring_id, at, boot, uptime_ms, clock_ok, test in rings.fetchall():
+        events.append(
+            Ring(seq, ring_id, datetime.fromisoformat(at), boot, uptime_ms, bool(clock_ok), bool(test))
+        )
+        pictures = connection.execute(
+            "SELECT n, at_ms, good, faces FROM pictures WHERE seq = ? ORDER BY n", (seq,)
+        )
+        events.extend(
+            RingPicture(seq, ring_id, n, at_ms, bool(good), tuple(map(Face.from_json, json.loads(faces))))
+            for n, at_ms, good, faces in pictures
+        )
+    return events
+
+
+def _clients(connection: sqlite3.Connection) -> list[Client]:
+    rows: Iterable[tuple[str, str, str, str, int]] = connection.execute(
+        "SELECT token_hash, name, created, last_seen, acked_seq FROM clients ORDER BY created"
+    )
+    return [
+        Client(
+            token_hash, name, datetime.fromisoformat(created), datetime.fromisoformat(last_seen), acked_seq
+        )
+        for token_hash, name, created, last_seen, acked_seq in rows
+    ]
+
+
+def _client_row(client: Client) -> tuple[str, str, str, str, int]:
+    return (
+        client.token_hash,
+        client.name,
+        iso_utc(client.created),
+        iso_utc(client.last_seen),
+        client.acked_seq,
+    )

@@ -1,0 +1,265 @@
+"""HTTPS for Home Assistant: every route of docs/protocol.md. All routes want a token but those that say otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
+import json
+import time
+from typing import Any, Final
+
+from aiohttp import web
+import voluptuous as vol
+
+from . import __version__, mjpeg
+from .access import Access, Client
+from .bridge import Bridge
+from .certificate import Certificate
+from .config import Config
+from .errors import JournalError, NotAnImageError, Refused
+from .model import API_VERSION, FacesState
+from .session import Session
+
+OPEN_PATHS: Final = frozenset({"/v1/info", "/v1/pair"})
+IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png"})
+
+MAX_BODY_BYTES: Final = 16 * 1024
+MAX_IMAGE_BYTES: Final = 10 * 1024 * 1024
+BODY_TIMEOUT_S: Final = 30.0  # ten megabytes over a poor Wi-Fi
+SHUTDOWN_S: Final = 2.0  # aiohttp would wait a minute for streams that never end
+
+MAX_SOCKETS: Final = 8
+MAX_STREAMS: Final = 64
+MAX_FACES_REQUESTS: Final = 4  # each may hold ten megabytes while the one finder works through them
+
+_PAIR: Final = vol.Schema(
+    {vol.Required("code"): str, vol.Required("client"): vol.All(str, str.strip, vol.Length(min=1, max=60))},
+    extra=vol.REMOVE_EXTRA,
+)
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# What aiohttp itself refuses, in the words of the protocol.
+_CODES: Final = {404: "not_found", 405: "not_found", 413: "too_large"}
+
+
+class Slots:
+    """A number of places; who finds none is refused (503 `busy`)."""
+
+    def __init__(self, places: int) -> None:
+        self.taken = 0
+        self._places = places
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Hold a place."""
+        if self.taken >= self._places:
+            raise Refused(503, "busy", "Too many ask for this at the same time; try later.", retry_after=5)
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+
+class Server:
+    """The bridge's HTTPS side."""
+
+    def __init__(
+        self, config: Config, bridge: Bridge, access: Access, certificate: Certificate, *, resend_s: float
+    ) -> None:
+        self._name = config.name
+        self._bridge = bridge
+        self._access = access
+        self._certificate = certificate
+        self._resend_s = resend_s
+        self._started = time.monotonic()
+        self._sockets = Slots(MAX_SOCKETS)
+        self._streams = Slots(MAX_STREAMS)
+        self._faces = Slots(MAX_FACES_REQUESTS)
+        self._staying: dict[asyncio.Task[Any], str] = {}
+
+    @asynccontextmanager
+    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
+        """Serve within this context; yields the port. Raises OSError when the address cannot be used."""
+        application = web.Application(
+            middlewares=[_errors_as_json, self._guard], client_max_size=MAX_BODY_BYTES
+        )
+        application.add_routes(self._routes())
+        application.on_shutdown.append(self._send_all_away)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, host, port, ssl_context=self._certificate.context)
+            await site.start()
+            yield runner.addresses[0][1]
+        finally:
+            await runner.cleanup()
+
+    async def revoke(self, token_hash: str) -> None:
+        """Forget a client and end what it still has open."""
+        await self._bridge.remove_client(token_hash)
+        for task, owner in list(self._staying.items()):
+            if owner == token_hash and task is not asyncio.current_task():
+                task.cancel()
+
+    def health(self) -> dict[str, Any]:
+        """Return the bridge's numbers and the server's."""
+        return {
+            "version": __version__,
+            "uptime_s": round(time.monotonic() - self._started),
+            "viewers": self._streams.taken,
+            "sessions": self._sockets.taken,
+            **self._bridge.health(),
+        }
+
+    def _routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/info", self._info),
+            web.post("/v1/pair", self._pair),
+            web.get("/v1/ws", self._ws),
+            web.get(r"/v1/rings/{seq:\d{1,15}}/{n:\d{1,5}}.jpg", self._picture),
+            web.post("/v1/faces", self._find_faces),
+            web.get("/v1/frame.jpg", self._frame),
+            web.get("/v1/stream.mjpg", self._stream),
+            web.get("/v1/health", self._health),
+            web.delete("/v1/token", self._forget_token),
+        ]
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        self._access.check_origin(request.headers.get("Host"), request.headers.get("Origin"))
+        if request.path not in OPEN_PATHS:
+            request["client"] = self._access.client(
+                request.headers.get("Authorization"), request.remote or ""
+            )
+        return await handler(request)
+
+    async def _info(self, request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "id": self._certificate.bridge_id,
+                "name": self._name,
+                "api": API_VERSION,
+                "version": __version__,
+                "paired": bool(self._bridge.clients),
+                "fingerprint": self._certificate.fingerprint,
+            }
+        )
+
+    async def _pair(self, request: web.Request) -> web.Response:
+        try:
+            asked = _PAIR(json.loads(await _read_body(request, MAX_BODY_BYTES)))
+        except (ValueError, vol.Invalid) as error:
+            raise Refused(400, "bad_request", f"Send a code and the client's name: {error}") from error
+        self._access.redeem(asked["code"], request.remote or "")
+        return web.json_response(
+            {
+                "token": await self._bridge.add_client(asked["client"]),
+                "id": self._certificate.bridge_id,
+                "name": self._name,
+                "fingerprint": self._certificate.fingerprint,
+            }
+        )
+
+    async def _ws(self, request: web.Request) -> web.StreamResponse:
+        with self._sockets.take(), self._stay(request):
+            client = _client(request)
+            session = Session(self._bridge, client, self._name, self._certificate.bridge_id)
+            return await session.run(request)
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        seq, n = int(request.match_info["seq"]), int(request.match_info["n"])
+        jpeg = await self._bridge.picture(seq, n)
+        if jpeg is None:
+            raise Refused(404, "not_found", f"Ring {seq} has no picture {n}.")
+        return web.Response(body=jpeg, content_type="image/jpeg")
+
+    async def _find_faces(self, request: web.Request) -> web.Response:
+        if request.content_type not in IMAGE_TYPES:
+            raise Refused(415, "not_an_image", f"Send one of {', '.join(sorted(IMAGE_TYPES))}.")
+        if self._bridge.faces.state is FacesState.OFF:
+            raise Refused(503, "no_faces", "The face models are not available on this bridge.")
+        with self._faces.take():
+            try:
+                found = await self._bridge.faces.find(await _read_body(request, MAX_IMAGE_BYTES))
+            except NotAnImageError as error:
+                raise Refused(415, "not_an_image", "This is no picture that can be read.") from error
+        faces = [face.to_json() for face in found.faces]
+        return web.json_response({"width": found.width, "height": found.height, "faces": faces})
+
+    async def _frame(self, request: web.Request) -> web.Response:
+        frame = self._bridge.frames.latest
+        if frame is None:
+            raise Refused(503, "no_camera", "There is no picture from the camera.")
+        return web.Response(body=frame.jpeg, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        first = self._bridge.frames.latest
+        if first is None:
+            raise Refused(503, "no_camera", "There is no picture from the camera.")
+        with self._streams.take(), self._stay(request):
+            return await mjpeg.stream(request, self._bridge.frames, first, resend_s=self._resend_s)
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.json_response(self.health())
+
+    async def _forget_token(self, request: web.Request) -> web.Response:
+        await self.revoke(_client(request).token_hash)
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    @contextmanager
+    def _stay(self, request: web.Request) -> Iterator[None]:
+        """Make a connection that does not end by itself known, so that it can be ended."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a request is handled in a task")
+        self._staying[task] = _client(request).token_hash
+        try:
+            yield
+        finally:
+            del self._staying[task]
+
+    async def _send_all_away(self, application: web.Application) -> None:
+        for task in list(self._staying):
+            task.cancel()
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refused as refused:
+        return _error(refused.status, refused.code, refused.message, refused.retry_after)
+    except JournalError:
+        return _error(503, "busy", "The bridge's storage cannot be used; look at its log.", None)
+    except web.HTTPException as refused:
+        return _error(refused.status, _CODES.get(refused.status, "bad_request"), refused.reason, None)
+
+
+def _error(status: int, code: str, message: str, retry_after: int | None) -> web.Response:
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return web.json_response({"code": code, "message": message}, status=status, headers=headers)
+
+
+def _client(request: web.Request) -> Client:
+    client: Client = request["client"]
+    return client
+
+
+async def _read_body(request: web.Request, limit: int) -> bytes:
+    """Return the body; raises Refused when it is larger than `limit` bytes or takes too long."""
+    if (request.content_length or 0) > limit:
+        raise Refused(413, "too_large", f"At most {limit} bytes are taken.")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > limit:
+                    raise Refused(413, "too_large", f"At most {limit} bytes are taken.")
+    except TimeoutError as error:
+        raise Refused(400, "bad_request", "The request took too long to arrive.") from error
+    return bytes(body)
