@@ -1,1 +1,1 @@
-"""Real processes on loopback, for the demo, the benchmark and the browser tests: Home Assistant and a simulated doorbell."""
+"""Real processes on loopback: Home Assistant and a simulated doorbell, for the demo and the browser tests."""

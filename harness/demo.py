@@ -18,7 +18,7 @@ import yaml
 
 from .doorbell import Doorbell
 from .home_assistant import PASSWORD, REPOSITORY, USERNAME, ApiError, HomeAssistant, WebSocket
-from .photos import KNOWN, NOBODY, STRANGER, lay_out_photos
+from .photos import KNOWN, NOBODY, Photos, lay_out_photos
 from .process import ProcessFailedError, free_port
 
 DOMAIN = "face_doorbell"
@@ -26,7 +26,7 @@ DEMO_FOLDER = REPOSITORY / ".demo"
 PORT = 8123
 PAGE_PORT = 8468
 VISIT_TIMEOUT = 30  # seconds from the press; a visit takes under two, a loaded machine may need more
-SEEN_ROUNDS = 3  # how often each kind of visitor rings in a check
+ROUNDS = 3  # how often each kind of visitor rings in a check
 
 STARTED = time.monotonic()
 
@@ -51,7 +51,7 @@ class Visit:
         return self.outcome == self.expected and self.person == person
 
 
-async def set_up(home: HomeAssistant, doorbell: Doorbell, enrolled: list[Path]) -> None:
+async def set_up(home: HomeAssistant, doorbell: Doorbell, photos: Photos) -> None:
     """Add the doorbell, recognition with the local engine, and one known person, as the user interface would."""
     flows = "/api/config/config_entries/flow"
     tell("pairing the doorbell with Home Assistant")
@@ -59,12 +59,16 @@ async def set_up(home: HomeAssistant, doorbell: Doorbell, enrolled: list[Path]) 
     code = {"code": await doorbell.pairing_code()}
     await home.run_flow(flows, {"handler": DOMAIN}, {"next_step_id": "doorbell"}, address, code)
     tell("setting up recognition with the local engine")
-    recognition = await home.run_flow(flows, {"handler": DOMAIN}, {"next_step_id": "recognition"}, {"next_step_id": "local"})
-    tell(f"adding {KNOWN} with {len(enrolled)} photos")
-    photos = {f"photo_{number}": await home.upload(path) for number, path in enumerate(enrolled, 1)}
+    recognition = await home.run_flow(
+        flows, {"handler": DOMAIN}, {"next_step_id": "recognition"}, {"next_step_id": "local"}
+    )
+    tell(f"adding {KNOWN} with {len(photos.enrolled)} photos")
+    uploads = {f"photo_{number}": await home.upload(path) for number, path in enumerate(photos.enrolled, 1)}
     entry_id = recognition["result"]["entry_id"]
     await home.run_flow(
-        "/api/config/config_entries/subentries/flow", {"handler": [entry_id, "person"]}, {"name": KNOWN, **photos}
+        "/api/config/config_entries/subentries/flow",
+        {"handler": [entry_id, "person"]},
+        {"name": KNOWN, **uploads},
     )
     await add_dashboard(home)
 
@@ -74,7 +78,11 @@ async def add_dashboard(home: HomeAssistant) -> None:
     config = yaml.safe_load((REPOSITORY / "docs" / "dashboard.yaml").read_text())
     async with home.websocket() as socket:
         await socket.command(
-            "lovelace/dashboards/create", url_path="front-door", title="Front door", icon="mdi:doorbell-video", mode="storage"
+            "lovelace/dashboards/create",
+            url_path="front-door",
+            title="Front door",
+            icon="mdi:doorbell-video",
+            mode="storage",
         )
         await socket.command("lovelace/config/save", url_path="front-door", config=config)
 
@@ -88,7 +96,7 @@ class Watcher:
         self._entities = {rings: "ring", visitors: "visitor"}
 
     @classmethod
-    async def start(cls, socket: WebSocket) -> "Watcher":
+    async def start(cls, socket: WebSocket) -> Watcher:
         """Find the two event entities and subscribe to state changes."""
         entities = {
             entry["translation_key"]: entry["entity_id"]
@@ -115,13 +123,14 @@ class Watcher:
                 return rang[attributes["visit_id"]], moment, attributes
 
 
-async def check(home: HomeAssistant, doorbell: Doorbell, known_photo: str, strangers: list[str]) -> list[tuple[Visit, bool]]:
+async def check(home: HomeAssistant, doorbell: Doorbell, photos: Photos) -> list[tuple[Visit, bool]]:
     """Let each kind of visitor ring and return the visits with whether each was right."""
     visits = []
-    expectations = [(known_photo, "recognized", KNOWN), *((name, "unknown", None) for name in strangers), (NOBODY, "no_face", None)]
+    strangers = ((name, "unknown", None) for name in photos.strangers)
+    expectations = [(KNOWN, "recognized", KNOWN), *strangers, (NOBODY, "no_face", None)]
     async with home.websocket() as socket:
         watcher = await Watcher.start(socket)
-        for choice, expected, person in expectations * SEEN_ROUNDS:
+        for choice, expected, person in expectations * ROUNDS:
             await doorbell.put_at_the_door(choice)
             press = await doorbell.press()
             async with asyncio.timeout(VISIT_TIMEOUT):
@@ -136,8 +145,8 @@ async def check(home: HomeAssistant, doorbell: Doorbell, known_photo: str, stran
             )
             right = visit.is_right(person)
             tell(
-                f"{choice}: {visit.outcome}{f' ({visit.person})' if visit.person else ''}, ring after {visit.ring_ms:.0f} ms, "
-                f"decision after {visit.decision_ms:.0f} ms: {'right' if right else f'WRONG, expected {expected}'}"
+                f"{choice}: {visit.outcome}, ring after {visit.ring_ms:.0f} ms, decision after {visit.decision_ms:.0f} ms: "
+                f"{'right' if right else f'WRONG, expected {expected}'}"
             )
             visits.append((visit, right))
     return visits
@@ -148,16 +157,16 @@ async def run(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.folder
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     tell("fetching the photos")
-    photos = await asyncio.to_thread(lay_out_photos, folder / "photos")
+    photos = await lay_out_photos(folder / "photos")
     ports = (free_port(), free_port()) if arguments.check else (PORT, PAGE_PORT)
     tell("starting the simulated doorbell")
-    async with Doorbell(folder / "bridge", photos.folder, page_port=ports[1]) as doorbell:
+    async with Doorbell(folder / "bridge", photos.door, page_port=ports[1]) as doorbell:
         tell("starting Home Assistant")
         async with HomeAssistant(folder / "home_assistant", ports[0]) as home:
-            await set_up(home, doorbell, photos.enrolled)
+            await set_up(home, doorbell, photos)
             if not arguments.check:
-                return await show(home, doorbell)
-            visits = await check(home, doorbell, photos.known, photos.strangers)
+                return await show(home, doorbell, photos)
+            visits = await check(home, doorbell, photos)
     if arguments.json:
         report = {"visits": [asdict(visit) for visit, _ in visits]}
         await asyncio.to_thread(arguments.json.write_text, json.dumps(report, indent=2) + "\n")
@@ -166,15 +175,15 @@ async def run(arguments: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-async def show(home: HomeAssistant, doorbell: Doorbell) -> int:
+async def show(home: HomeAssistant, doorbell: Doorbell, photos: Photos) -> int:
     """Tell the person at the keyboard where to look, and keep everything running until Ctrl+C."""
-    await doorbell.put_at_the_door(f"{STRANGER}")
+    await doorbell.put_at_the_door(KNOWN)
     print(
         f"""
   Home Assistant   {home.url}/front-door     user: {USERNAME}   password: {PASSWORD}
   The doorbell     {doorbell.page}           click the button; choose who stands at the door
 
-  {KNOWN} is known to the household, {STRANGER} is not. Ctrl+C ends the demo.
+  {KNOWN} is known to the household, {" and ".join(photos.strangers)} are not. Ctrl+C ends the demo.
 """,
         flush=True,
     )
@@ -187,9 +196,13 @@ async def show(home: HomeAssistant, doorbell: Doorbell) -> int:
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="script/demo", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="press without a person and tell whether every answer is right")
+    parser.add_argument(
+        "--check", action="store_true", help="press without a person and tell whether every answer is right"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="with --check: write the visits to FILE")
-    parser.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="where the demo keeps its state (emptied at start)")
+    parser.add_argument(
+        "--folder", type=Path, default=DEMO_FOLDER, help="where the demo keeps its state (emptied at start)"
+    )
     arguments = parser.parse_args()
     try:
         sys.exit(asyncio.run(run(arguments)))

@@ -135,10 +135,10 @@ class HomeAssistant:
             return token
 
     async def _login_code(self, session: aiohttp.ClientSession, client: Mapping[str, str]) -> str:
-        start = client | {"handler": ["homeassistant", None], "redirect_uri": f"{self.url}/"}
+        start = {**client, "handler": ["homeassistant", None], "redirect_uri": f"{self.url}/"}
         async with session.post(f"{self.url}/auth/login_flow", json=start) as response:
             flow = (await response.json())["flow_id"]
-        answer = client | {"username": USERNAME, "password": PASSWORD}
+        answer = {**client, "username": USERNAME, "password": PASSWORD}
         async with session.post(f"{self.url}/auth/login_flow/{flow}", json=answer) as response:
             code: str = (await response.json())["result"]
             return code
@@ -204,7 +204,7 @@ class HomeAssistant:
         return result
 
     @contextlib.asynccontextmanager
-    async def websocket(self) -> AsyncIterator["WebSocket"]:
+    async def websocket(self) -> AsyncIterator[WebSocket]:
         """Open an authenticated WebSocket."""
         async with self.session.ws_connect(f"{self.url}/api/websocket", max_msg_size=0) as socket:
             await socket.receive_json()

@@ -1,0 +1,41 @@
+"""Real photos for the demo: who is enrolled, and who stands at the door."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+
+REPOSITORY = Path(__file__).parent.parent
+FETCHED = REPOSITORY / ".cache" / "photos"
+NOBODY = "nobody"
+KNOWN = "Barack Obama"
+
+# No photo of the door is enrolled: recognizing a picture that one was given would prove nothing.
+ENROLLED = ("obama.jpg", "obama2.jpg")
+AT_THE_DOOR = {KNOWN: "obama3.jpg", "Joe Biden": "biden.jpg", "Eileen Collins": "astronaut.png"}
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """Photos to enrol for the known person, and a folder with one photo for each who can stand at the door."""
+
+    enrolled: tuple[Path, ...]
+    door: Path
+    strangers: tuple[str, ...] = tuple(name for name in AT_THE_DOOR if name != KNOWN)
+
+
+async def lay_out_photos(folder: Path) -> Photos:
+    """Fetch the photos if needed and put those of the door into `folder`, named by person."""
+    fetch = await asyncio.create_subprocess_exec(sys.executable, str(REPOSITORY / "script" / "photos"))
+    if await fetch.wait():
+        raise subprocess.SubprocessError("the photos could not be fetched")
+    await asyncio.to_thread(_copy, folder)
+    return Photos(tuple(FETCHED / name for name in ENROLLED), folder)
+
+
+def _copy(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for person, name in AT_THE_DOOR.items():
+        shutil.copyfile(FETCHED / name, folder / f"{person}{Path(name).suffix}")
