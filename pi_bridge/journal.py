@@ -1,7 +1,7 @@
 """Rings, their pictures and the clients in one SQLite file, until Home Assistant has them.
 
 One thread owns the connection and works in the order of the calls: what was asked for later is never stored without
-what was asked for earlier, so a stored ack means a stored ring. `synchronous=FULL` keeps that true when the power is cut.
+what was asked for earlier, so a stored ack means a stored ring. `synchronous=FULL` keeps that true in a power cut.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ class Journal:
         return self._do(write)
 
     def _do(self, work: Callable[[sqlite3.Connection], _T]) -> asyncio.Future[_T]:
-        return asyncio.get_running_loop().run_in_executor(self._thread, self._in_transaction, work)
+        done = asyncio.get_running_loop().run_in_executor(self._thread, self._in_transaction, work)
+        return asyncio.shield(done)  # who stops waiting for a write has still asked for it
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         if self._connection is None:

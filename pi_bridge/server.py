@@ -22,6 +22,7 @@ from .errors import JournalError, NotAnImageError, Refused
 from .model import API_VERSION, FacesState
 from .session import Session
 
+CLIENT: Final = web.RequestKey("client", Client)
 OPEN_PATHS: Final = frozenset({"/v1/info", "/v1/pair"})
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png"})
 
@@ -132,7 +133,7 @@ class Server:
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         self._access.check_origin(request.headers.get("Host"), request.headers.get("Origin"))
         if request.path not in OPEN_PATHS:
-            request["client"] = self._access.client(
+            request[CLIENT] = self._access.client(
                 request.headers.get("Authorization"), request.remote or ""
             )
         return await handler(request)
@@ -166,8 +167,7 @@ class Server:
 
     async def _ws(self, request: web.Request) -> web.StreamResponse:
         with self._sockets.take(), self._stay(request):
-            client = _client(request)
-            session = Session(self._bridge, client, self._name, self._certificate.bridge_id)
+            session = Session(self._bridge, request[CLIENT], self._name, self._certificate.bridge_id)
             return await session.run(request)
 
     async def _picture(self, request: web.Request) -> web.Response:
@@ -207,7 +207,7 @@ class Server:
         return web.json_response(self.health())
 
     async def _forget_token(self, request: web.Request) -> web.Response:
-        await self.revoke(_client(request).token_hash)
+        await self.revoke(request[CLIENT].token_hash)
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
     @contextmanager
@@ -216,7 +216,7 @@ class Server:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a request is handled in a task")
-        self._staying[task] = _client(request).token_hash
+        self._staying[task] = request[CLIENT].token_hash
         try:
             yield
         finally:
@@ -242,11 +242,6 @@ async def _errors_as_json(request: web.Request, handler: _Handler) -> web.Stream
 def _error(status: int, code: str, message: str, retry_after: int | None) -> web.Response:
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return web.json_response({"code": code, "message": message}, status=status, headers=headers)
-
-
-def _client(request: web.Request) -> Client:
-    client: Client = request["client"]
-    return client
 
 
 async def _read_body(request: web.Request, limit: int) -> bytes:

@@ -1,0 +1,118 @@
+"""A stand-in for Home Assistant: a client that pairs, asks and listens over the bridge's real HTTPS."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from .doubles import RunningBridge
+
+
+class Home:
+    """A client of one bridge; without a token it is nobody."""
+
+    def __init__(self, session: aiohttp.ClientSession, bridge: RunningBridge, token: str | None = None) -> None:
+        self._session = session
+        self._bridge = bridge
+        self._pin = aiohttp.Fingerprint(bytes.fromhex(bridge.fingerprint))
+        self.token = token
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+        json: Any = None,
+        data: bytes | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Return the answer, its body read."""
+        response = await self._session.request(
+            method, self._url(path), ssl=self._pin, headers=self._headers(token, headers), json=json, data=data
+        )
+        await response.read()
+        return response
+
+    async def pair(self, name: str = "Home", code: str | None = None) -> None:
+        """Become a client of the bridge."""
+        body = {"code": code or self._bridge.pairing_code(), "client": name}
+        response = await self.ask("POST", "/v1/pair", json=body)
+        assert response.status == 200, await response.text()
+        self.token = (await response.json())["token"]
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[Line]:
+        """Open the WebSocket and read the hello."""
+        async with self._session.ws_connect(self._url("/v1/ws"), ssl=self._pin, headers=self._headers()) as socket:
+            yield Line(socket, await socket.receive_json())
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[aiohttp.MultipartReader]:
+        """Open the live picture."""
+        url = self._url("/v1/stream.mjpg")
+        async with self._session.get(url, ssl=self._pin, headers=self._headers()) as response:
+            yield aiohttp.MultipartReader.from_response(response)
+
+    def _url(self, path: str) -> str:
+        return f"https://{self._bridge.host}:{self._bridge.port}{path}"
+
+    def _headers(self, token: str | None = None, more: dict[str, str] | None = None) -> dict[str, str]:
+        token = token or self.token
+        return {**({"Authorization": f"Bearer {token}"} if token else {}), **(more or {})}
+
+
+class Line:
+    """An open WebSocket."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, hello: dict[str, Any]) -> None:
+        self._socket = socket
+        self.hello = hello
+
+    async def next(self, *kinds: str) -> dict[str, Any]:
+        """Return the next message of one of these types; any type without."""
+        while True:
+            message: dict[str, Any] = await self._socket.receive_json()
+            if not kinds or message["type"] in kinds:
+                return message
+
+    async def ring(self) -> list[dict[str, Any]]:
+        """Return the next messages about rings, to the end of the first burst."""
+        messages = [await self.next("ring", "picture", "burst")]
+        while messages[-1]["type"] != "burst":
+            messages.append(await self.next("ring", "picture", "burst"))
+        return messages
+
+    async def send(self, **message: Any) -> None:
+        await self._socket.send_json(message)
+
+    async def send_text(self, text: str) -> None:
+        await self._socket.send_str(text)
+
+    async def answer(self, request_id: int) -> dict[str, Any]:
+        """Return the answer to a request."""
+        while True:
+            message = await self.next("done", "failed")
+            if message["id"] == request_id:
+                return message
+
+    async def ack(self, seq: int) -> None:
+        """Ack, and return once the bridge has taken it in."""
+        await self.send(type="ack", seq=seq)
+        await self.send(type="do", id=1_000_000 + seq, output="green", pattern="off")
+        await self.answer(1_000_000 + seq)
+
+    async def ended(self) -> int | None:
+        """Wait for the end; returns the close code."""
+        async with asyncio.timeout(20):
+            while (await self._socket.receive()).type not in (
+                aiohttp.WSMsgType.CLOSE,
+                aiohttp.WSMsgType.CLOSED,
+                aiohttp.WSMsgType.CLOSING,
+            ):
+                pass
+        return self._socket.close_code

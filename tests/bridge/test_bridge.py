@@ -1,0 +1,272 @@
+"""A press becomes a ring: at once, with the right pictures, until it is acked."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+import sqlite3
+import time
+
+import aiohttp
+
+from pi_bridge.config import BurstConfig, Config
+from pi_bridge.model import CameraState, FacesState, Output, Pattern
+
+from .conftest import BLURRED, EMPTY, SHARP
+from .doubles import FakeFaces, RunningBridge, running_bridge
+from .home import Home
+
+
+async def test_press_is_heard_at_once_with_its_picture(bridge: RunningBridge, home: Home) -> None:
+    async with home.listen() as line:
+        bridge.press(SHARP)
+        ring, picture, burst = await line.ring()
+    assert ring["seq"] == 1
+    assert ring["replay"] is False
+    assert ring["test"] is False
+    assert 0 <= ring["age_ms"] < 1000
+    assert ring["at"].endswith("Z")
+    assert {message["ring_id"] for message in (ring, picture, burst)} == {ring["ring_id"]}
+    assert picture["n"] == 0
+    assert picture["good"] is True
+    assert picture["faces"][0]["quality"] == 0.8
+    assert burst["best"] == 0
+    assert await (await home.ask("GET", "/v1/rings/1/0.jpg")).read() == SHARP
+
+
+async def test_buzzer_sounds_and_ends(bridge: RunningBridge) -> None:
+    bridge.press()
+    await bridge.panel.until(Output.BUZZER, lit=True)
+    await bridge.panel.until(Output.BUZZER, lit=False)
+
+
+async def test_ring_is_heard_before_a_slow_card_has_stored_it(
+    bridge: RunningBridge, home: Home, tmp_path: Path
+) -> None:
+    card = sqlite3.connect(tmp_path / "state" / "journal.sqlite", isolation_level=None)
+    async with home.listen() as line:
+        card.execute("BEGIN IMMEDIATE")  # from here on every write of the bridge waits
+        bridge.press(SHARP)
+        await line.ring()
+        assert await (await home.ask("GET", "/v1/rings/1/0.jpg")).read() == SHARP
+        assert card.execute("SELECT count(*) FROM rings").fetchone() == (0,)
+        card.execute("ROLLBACK")
+    await bridge.stop()
+    assert card.execute("SELECT count(*) FROM rings").fetchone() == (1,)
+    card.close()
+
+
+async def test_broken_journal_does_not_stop_the_ring(bridge: RunningBridge, home: Home, tmp_path: Path) -> None:
+    card = sqlite3.connect(tmp_path / "state" / "journal.sqlite")
+    card.executescript("DROP TABLE pictures; DROP TABLE rings;")
+    card.close()
+    async with home.listen() as line:
+        bridge.press(SHARP)
+        assert [message["type"] for message in await line.ring()] == ["ring", "picture", "burst"]
+    assert await (await home.ask("GET", "/v1/rings/1/0.jpg")).read() == SHARP
+    assert (await (await home.ask("GET", "/v1/health")).json())["journal"] == "failing"
+
+
+async def test_first_picture_is_the_one_before_the_press(bridge: RunningBridge, home: Home) -> None:
+    async with home.listen() as line:
+        bridge.camera.show(SHARP)
+        pressed_ns = time.monotonic_ns()
+        bridge.camera.show(EMPTY)  # already gone again when the press is handled
+        bridge.panel.press(pressed_ns)
+        _, picture, _ = await line.ring()
+    assert picture["at_ms"] <= 0
+    assert await (await home.ask("GET", "/v1/rings/1/0.jpg")).read() == SHARP
+
+
+async def test_only_clearly_better_pictures_follow(tmp_path: Path, faces: FakeFaces) -> None:
+    # The burst ends when the camera's time is beyond it, so the test decides how long it takes.
+    config = Config(burst=BurstConfig(10))
+    async with (
+        running_bridge(tmp_path / "state", photos=[EMPTY], finder=faces, config=config) as bridge,
+        aiohttp.ClientSession() as session,
+    ):
+        home = Home(session, bridge)
+        await home.pair()
+        async with home.listen() as line:
+            bridge.press()
+            assert (await line.next("picture"))["faces"] == []
+            bridge.camera.show(BLURRED)
+            assert (await line.next("picture"))["n"] == 1
+            bridge.camera.show(SHARP)
+            better = await line.next("picture")
+            assert (better["n"], better["good"]) == (2, True)
+            bridge.camera.show(EMPTY)
+            bridge.camera.show(EMPTY, time.monotonic_ns() + 11_000_000_000)
+            assert await line.next("picture", "burst") == {
+                "type": "burst",
+                "seq": 1,
+                "ring_id": better["ring_id"],
+                "best": 2,
+            }
+        for n, jpeg in enumerate((EMPTY, BLURRED, SHARP)):
+            assert await (await home.ask("GET", f"/v1/rings/1/{n}.jpg")).read() == jpeg
+
+
+async def test_without_face_finder_a_later_picture_is_the_best(tmp_path: Path) -> None:
+    config = Config(burst=BurstConfig(10))
+    finder = FakeFaces(state=FacesState.OFF)
+    async with (
+        running_bridge(tmp_path / "state", photos=[EMPTY], finder=finder, config=config) as bridge,
+        aiohttp.ClientSession() as session,
+    ):
+        home = Home(session, bridge)
+        await home.pair()
+        async with home.listen() as line:
+            assert line.hello["state"]["faces"] == "off"
+            bridge.press()
+            assert (await line.next("picture"))["faces"] == []
+            bridge.camera.show(BLURRED)
+            bridge.camera.show(SHARP, time.monotonic_ns() + 750_000_000)
+            later, burst = await line.next("picture"), await line.next("burst")
+        assert later["at_ms"] >= 700
+        assert burst["best"] == later["n"] == 1
+        assert finder.asked == []
+
+
+async def test_without_camera_the_bell_rings_all_the_same(tmp_path: Path) -> None:
+    async with running_bridge(tmp_path / "state") as bridge, aiohttp.ClientSession() as session:
+        home = Home(session, bridge)
+        await home.pair()
+        async with home.listen() as line:
+            assert line.hello["state"]["camera"] == "absent"
+            bridge.press()
+            ring, burst = await line.ring()
+            assert burst == {"type": "burst", "seq": 1, "ring_id": ring["ring_id"], "best": None}
+
+
+async def test_two_rings_at_once_have_their_own_pictures(bridge: RunningBridge, home: Home) -> None:
+    async with home.listen() as line:
+        bridge.press(BLURRED)
+        bridge.press(SHARP)
+        messages = await line.ring() + await line.ring()
+    assert [message["seq"] for message in messages if message["type"] == "ring"] == [1, 2]
+    assert [message["seq"] for message in messages if message["type"] == "burst"] == [1, 2]
+    assert await (await home.ask("GET", "/v1/rings/1/0.jpg")).read() == BLURRED
+    assert await (await home.ask("GET", "/v1/rings/2/0.jpg")).read() == SHARP
+
+
+async def test_what_is_not_acked_comes_again_and_what_is_acked_does_not(bridge: RunningBridge, home: Home) -> None:
+    async with home.listen() as line:
+        rings = []
+        for _ in range(3):
+            bridge.press(SHARP)
+            rings.append((await line.ring())[0]["ring_id"])
+        await line.ack(2)
+    async with home.listen() as line:
+        assert line.hello["pending"] == 1
+        again = await line.ring()
+        assert [message["ring_id"] for message in again] == [rings[2]] * 3
+        assert again[0]["replay"] is True
+        await line.ack(3)
+    async with home.listen() as line:
+        assert line.hello["pending"] == 0
+        bridge.press(SHARP)
+        assert (await line.ring())[0]["seq"] == 4
+
+
+async def test_ack_beyond_the_newest_ring_swallows_none(bridge: RunningBridge, home: Home) -> None:
+    async with home.listen() as line:
+        await line.ack(1000)
+        bridge.press(SHARP)
+        assert (await line.ring())[0]["seq"] == 1
+
+
+async def test_rings_survive_a_restart_with_their_age_and_pictures(bridge: RunningBridge, home: Home) -> None:
+    bridge.press(SHARP)
+    async with home.listen() as line:
+        before = await line.ring()
+    await bridge.restart()
+    async with home.listen() as line:
+        after = await line.ring()
+        assert after[0]["replay"] is True
+        assert after[0]["age_ms"] > before[0]["age_ms"]
+        changing = {"age_ms": 0, "replay": None}
+        assert [{**message, **changing} for message in after] == [{**message, **changing} for message in before]
+        assert await (await home.ask("GET", "/v1/rings/1/0.jpg")).read() == SHARP
+        bridge.press(SHARP)
+        assert (await line.ring())[0]["seq"] == 2
+
+
+async def test_burst_cut_by_a_restart_has_an_end(tmp_path: Path, faces: FakeFaces) -> None:
+    config = Config(burst=BurstConfig(10))
+    async with (
+        running_bridge(tmp_path / "state", photos=[SHARP], finder=faces, config=config) as bridge,
+        aiohttp.ClientSession() as session,
+    ):
+        home = Home(session, bridge)
+        await home.pair()
+        async with home.listen() as line:
+            bridge.press()
+            await line.next("picture")
+        await bridge.restart()
+        async with home.listen() as line:
+            assert (await line.ring())[-1]["best"] == 0
+
+
+async def test_each_client_has_its_own_backlog(bridge: RunningBridge, home: Home, nobody: Home) -> None:
+    bridge.press(SHARP)
+    async with home.listen() as line:
+        await line.ring()
+    await nobody.pair("Second home")
+    async with nobody.listen() as second:
+        assert second.hello["pending"] == 0  # it was not there then
+        bridge.press(SHARP)
+        assert (await second.ring())[0]["seq"] == 2
+        await second.ack(2)
+    async with home.listen() as line:
+        assert [(await line.ring())[0]["seq"], (await line.ring())[0]["seq"]] == [1, 2]
+
+
+async def test_limits_of_storage_drop_the_oldest_rings(tmp_path: Path, faces: FakeFaces) -> None:
+    from dataclasses import replace
+
+    config = Config(burst=BurstConfig(0))
+    config = replace(config, storage=replace(config.storage, rings=2))
+    async with (
+        running_bridge(tmp_path / "state", photos=[SHARP], finder=faces, config=config) as bridge,
+        aiohttp.ClientSession() as session,
+    ):
+        home = Home(session, bridge)
+        await home.pair()
+        async with home.listen() as line:
+            for _ in range(4):
+                bridge.press()
+                await line.ring()
+        await bridge.restart()
+        async with home.listen() as line:
+            assert line.hello["pending"] == 2
+            assert [(await line.ring())[0]["seq"], (await line.ring())[0]["seq"]] == [3, 4]
+
+
+async def test_state_is_told_on_change(bridge: RunningBridge, home: Home) -> None:
+    async with home.listen() as line:
+        assert line.hello["state"]["camera"] == "ok"
+        bridge.camera.become(CameraState.STALLED)
+        assert (await line.next("state"))["state"]["camera"] == "stalled"
+        await line.send(type="do", id=1, output="green", pattern="blink", for_ms=60_000)
+        assert (await line.next("state"))["state"]["outputs"]["green"] == Pattern.BLINK
+
+
+async def test_damaged_frame_is_sent_without_faces(tmp_path: Path) -> None:
+    from pi_bridge.errors import NotAnImageError
+    from pi_bridge.model import FacesFound
+
+    class Blind(FakeFaces):
+        async def find(self, image: bytes, *, embed: bool = True) -> FacesFound:
+            await asyncio.sleep(0)
+            raise NotAnImageError("damaged")
+
+    async with (
+        running_bridge(tmp_path / "state", photos=[SHARP], finder=Blind()) as bridge,
+        aiohttp.ClientSession() as session,
+    ):
+        home = Home(session, bridge)
+        await home.pair()
+        async with home.listen() as line:
+            bridge.press()
+            assert [message.get("faces") for message in await line.ring()] == [None, [], None]
