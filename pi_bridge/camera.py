@@ -36,6 +36,7 @@ BROKEN_AFTER_S: Final = 2.0
 BACKOFF_S: Final = (0.25, 0.5, 1.0, 2.0)
 # Where the camera has no Motion JPEG: no visible loss, half the size of 95.
 JPEG_QUALITY: Final = 85
+DEFAULT_FPS: Final = 15.0  # of a video file that does not say
 
 # linux/videodev2.h: VIDIOC_QUERYCAP, its struct v4l2_capability, and what a source of pictures says of itself.
 _QUERYCAP: Final = 0x80685600
@@ -206,13 +207,45 @@ class _V4l2:
         return self._video.grab()
 
     def jpeg(self) -> bytes | None:
-        done, image = self._video.retrieve()
-        if not done:
-            return None
-        if self._raw:
-            return image.tobytes()
-        done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        return encoded.tobytes() if done else None
+        return _retrieve(self._video, encode=not self._raw)
 
     def release(self) -> None:
         self._video.release()
+
+
+def open_video(path: Path) -> Capture:
+    """Open a video file as a camera that plays it again and again, at its own pace; raises HardwareError."""
+    video = cv2.VideoCapture(str(path))
+    if not video.isOpened():
+        raise HardwareError(f"{path} is no video that can be played")
+    return _Video(video)
+
+
+class _Video:
+    """An open `cv2.VideoCapture` of a file."""
+
+    def __init__(self, video: cv2.VideoCapture) -> None:
+        self._video = video
+        self._period_s = 1 / (video.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS)
+        self._due = time.monotonic()
+
+    def grab(self) -> bool:
+        self._due = max(self._due + self._period_s, time.monotonic())
+        time.sleep(self._due - time.monotonic())
+        return self._video.grab() or (self._video.set(cv2.CAP_PROP_POS_FRAMES, 0) and self._video.grab())
+
+    def jpeg(self) -> bytes | None:
+        return _retrieve(self._video, encode=True)
+
+    def release(self) -> None:
+        self._video.release()
+
+
+def _retrieve(video: cv2.VideoCapture, *, encode: bool) -> bytes | None:
+    done, image = video.retrieve()
+    if not done:
+        return None
+    if not encode:
+        return image.tobytes()
+    done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return encoded.tobytes() if done else None
