@@ -13,7 +13,10 @@ DEFAULT_MARGIN = 2.0  # two look-alikes closer than this are not told apart
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When a face is somebody: `threshold` is the least similarity, `margin` the least lead over the second person (0 to 100)."""
+    """When a face is somebody, on the scale of similarity, 0 to 100.
+
+    `threshold` is the least similarity, `margin` the least lead over the second person.
+    """
 
     threshold: float = DEFAULT_THRESHOLD
     margin: float = DEFAULT_MARGIN
@@ -44,7 +47,7 @@ def decide(box: Box, matches: Iterable[Match], rule: Rule) -> FaceAnswer:
 
 
 def certainty(similarity: float, rule: Rule) -> Certainty:
-    """Return how sure a similarity is: sure in the upper half of what the rule accepts, probably in the lower, not sure below it."""
+    """Return how sure a similarity is: sure in the upper half of what the rule accepts, not sure below it."""
     if similarity >= (rule.threshold + 100) / 2:
         return Certainty.SURE
     return Certainty.PROBABLY if similarity >= rule.threshold else Certainty.NOT_SURE

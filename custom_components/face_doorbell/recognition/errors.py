@@ -30,8 +30,8 @@ class EngineAuthError(RecognitionError):
 class EngineUnavailableError(RecognitionError):
     """Try again later.
 
-    Keys: `cannot_connect`, `throttled`, `service_unavailable`, `clock_skew`, `no_doorbell` (local: no bridge is connected),
-    `account_not_ready`.
+    Keys: `cannot_connect`, `throttled`, `service_unavailable`, `clock_skew`, `account_not_ready`,
+    `no_doorbell` (local: no bridge is connected).
     """
 
     default_key = "cannot_connect"
@@ -40,8 +40,9 @@ class EngineUnavailableError(RecognitionError):
 class EngineSetupError(RecognitionError):
     """Something on the service's side must be mended by the user.
 
-    Keys: `missing_permission` (placeholder `action`), `bucket_missing`, `wrong_region` (`bucket`, `region`), `bucket_taken`,
-    `invalid_bucket`, `collection_missing`, `invalid_collection`, `quota_exceeded`, `no_faces` (the bridge has no face models).
+    Keys: `missing_permission` (placeholder `action`), `bucket_missing` (`bucket`), `bucket_taken` (`bucket`),
+    `invalid_bucket` (`bucket`), `wrong_region` (`bucket`, `region`: where the bucket is), `collection_missing`
+    (`collection`), `invalid_collection` (`collection`), `quota_exceeded`, `no_faces` (the bridge has no face models).
     """
 
     default_key = "missing_permission"
@@ -50,8 +51,8 @@ class EngineSetupError(RecognitionError):
 class PhotoRefusedError(RecognitionError):
     """A photo cannot be used: choose another one. `position` tells which one of several that were given, from 0.
 
-    Keys: `photo_no_face`, `photo_several_faces` (`count`), `photo_not_an_image`, `photo_too_large` (`limit_mb`), `photo_too_small`,
-    `photo_face_too_small`, `photo_other_person` (does not look like the person's other photos), `photo_poor_quality`.
+    Keys: `photo_no_face`, `photo_several_faces` (`count`), `photo_not_an_image`, `photo_too_large` (`limit_mb`),
+    `photo_too_small`, `photo_face_too_small`, `photo_other_person` (does not look like the person's other photos), `photo_poor_quality`.
     """
 
     default_key = "photo_not_an_image"
@@ -62,7 +63,8 @@ class PhotoRefusedError(RecognitionError):
 class PersonError(RecognitionError):
     """The person is not as the caller thinks.
 
-    Keys: `person_name_taken` (`name`), `person_name_empty`, `person_not_found` (`person`), `photo_not_found`, `too_many_photos` (`limit`).
+    Keys: `person_name_taken` (`name`), `person_name_empty`, `person_not_found` (`person`), `photo_not_found`,
+    `too_many_photos` (`limit`).
     """
 
     default_key = "person_not_found"

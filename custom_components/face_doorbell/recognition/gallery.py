@@ -2,9 +2,10 @@
 
     people/<person_id>/person.json      name, and for each photo when it was added and what models made of it
     people/<person_id>/<photo_id>.jpg   photo_id: the first 16 hex digits of the photo's SHA-256
-    removed.json                        removed persons that an index elsewhere may still hold; there once an engine keeps one
+    removed.json                        removed persons that an index elsewhere may still hold
 
-Every change is one rename, so a crash leaves either the old or the new state. The API blocks: call it from a worker thread.
+Every change is one rename, so a crash leaves either the old or the new state. The API blocks: call it from a worker
+thread. Where the disk fails it raises OSError.
 """
 
 import base64
@@ -55,7 +56,11 @@ class _PersonJson(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A reference photo: its unit vector by model id, and by index (a model id or `rekognition`) the key of why it was refused."""
+    """A reference photo.
+
+    `embeddings` holds the face as a unit vector by model id; `refused` says why an index (a model id, or `rekognition`)
+    does not take the photo.
+    """
 
     id: str
     added: datetime
@@ -103,11 +108,14 @@ class Gallery:
 
     @property
     def removed(self) -> frozenset[str]:
-        """Ids of removed persons that an index elsewhere may still hold. Only who is named here may be removed from it."""
+        """Ids of removed persons that an index elsewhere may still hold; only these may be removed from it."""
         return self._removed or frozenset()
 
     def load(self) -> None:
-        """Read everything, and finish what a crash left undone. What cannot be read is skipped with a warning and stays as it is."""
+        """Read everything, and finish what a crash left undone.
+
+        What cannot be read is skipped with a warning and stays as it is.
+        """
         with self._lock:
             for folder in (self._people.parent, self._people):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -144,7 +152,10 @@ class Gallery:
         return name
 
     def add_person(self, name: str, photos: Sequence[NewPhoto], person_id: str | None = None) -> Person:
-        """Add a person with all photos or not at all; raises PersonError `person_name_taken`, `person_name_empty`, `too_many_photos`."""
+        """Add a person with all photos or not at all.
+
+        Raises PersonError `person_name_taken`, `person_name_empty`, `too_many_photos`.
+        """
         with self._lock:
             name = self.check_name(name)
             person = Person(person_id or _new_id(name), name, _merged((), photos))
@@ -168,7 +179,9 @@ class Gallery:
             person = self.person(person_id)
             merged = replace(person, photos=_merged(person.photos, photos))
             known = {photo.id for photo in person.photos}
-            files = {self._photo_file(person_id, photo.id): photo.jpeg for photo in photos if photo.id not in known}
+            files = {
+                self._photo_file(person_id, photo.id): photo.jpeg for photo in photos if photo.id not in known
+            }
             try:
                 for file, jpeg in files.items():
                     _write(file, jpeg)
@@ -184,7 +197,9 @@ class Gallery:
             person, gone = self.person(person_id), set(photo_ids)
             if gone - {photo.id for photo in person.photos}:
                 raise PersonError("photo_not_found")
-            person = self._store(replace(person, photos=tuple(photo for photo in person.photos if photo.id not in gone)))
+            person = self._store(
+                replace(person, photos=tuple(photo for photo in person.photos if photo.id not in gone))
+            )
             for photo_id in gone:
                 self._photo_file(person_id, photo_id).unlink(missing_ok=True)
             return person
@@ -219,7 +234,7 @@ class Gallery:
         )
 
     def remember_removed(self) -> None:
-        """From now on keep the ids of removed persons in `removed`; an engine says so before it puts anything elsewhere."""
+        """From now on remember who is removed; an engine asks for it before it puts anything elsewhere."""
         with self._lock:
             self._set_removed(self.removed)
 
@@ -349,7 +364,7 @@ def _write(file: Path, content: bytes) -> None:
     """Replace a file at once: a reader or a crash sees the old or the new one, never a part."""
     temporary = file.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
             target.write(content)
             target.flush()
             os.fsync(target.fileno())

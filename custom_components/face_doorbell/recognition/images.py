@@ -1,4 +1,7 @@
-"""Pictures as engines want them: upright RGB JPEGs of a bounded size. Everything here blocks: call it from a worker thread."""
+"""Pictures as engines want them: upright RGB JPEGs of a bounded size.
+
+Everything here blocks: call it from a worker thread.
+"""
 
 from io import BytesIO
 from typing import Final
@@ -9,7 +12,9 @@ from ..model import Box
 from .errors import PhotoRefusedError
 
 MAX_INPUT_MB: Final = 10
-MAX_PIXELS: Final = 64_000_000  # decodes to 192 MB; more is a decompression bomb for a small Home Assistant machine
+MAX_PIXELS: Final = (
+    64_000_000  # decodes to 192 MB; more is a decompression bomb for a small Home Assistant machine
+)
 MAX_SIDE: Final = 1920  # px: Rekognition finds faces from 40 px on in pictures up to this size
 MIN_SIDE: Final = 80  # px: Rekognition takes no smaller picture
 MAX_BYTES: Final = 5 * 1024 * 1024  # Rekognition's limit for image bytes
@@ -45,17 +50,35 @@ def prepare(photo: bytes) -> bytes:
         raise PhotoRefusedError("photo_not_an_image") from err
 
 
-def crop(jpeg: bytes, box: Box) -> bytes:
-    """Return one face of a prepared JPEG with a margin around it, enlarged when it is small, as a JPEG."""
+def crop(jpeg: bytes, box: Box) -> tuple[bytes, Box]:
+    """Cut one face out of a prepared JPEG, enlarged when it is small.
+
+    Returns the part as a JPEG, and the box of the face within that part.
+    """
     with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
         across, down = box.width * CROP_MARGIN, box.height * CROP_MARGIN
         left, top = max(0.0, box.left - across), max(0.0, box.top - down)
-        right, bottom = min(1.0, box.left + box.width + across), min(1.0, box.top + box.height + down)
-        width, height = image.size
-        part = image.crop((round(left * width), round(top * height), round(right * width), round(bottom * height)))
-        shorter = min(box.width * width, box.height * height)
-        scale = max(1.0, MIN_FACE / shorter, MIN_SIDE / min(part.size))
-        return _encode(part.resize((round(part.width * scale), round(part.height * scale)), Image.Resampling.BICUBIC))
+        width = min(1.0, box.left + box.width + across) - left
+        height = min(1.0, box.top + box.height + down) - top
+        part = image.crop(
+            (
+                round(left * image.width),
+                round(top * image.height),
+                round((left + width) * image.width),
+                round((top + height) * image.height),
+            )
+        )
+        scale = max(1.0, MIN_FACE / min(box.width * image.width, box.height * image.height))
+        larger = part.resize(
+            (round(part.width * scale), round(part.height * scale)), Image.Resampling.BICUBIC
+        )
+    inside = Box((box.left - left) / width, (box.top - top) / height, box.width / width, box.height / height)
+    return _encode(larger), inside
+
+
+def blank() -> bytes:
+    """Return the smallest picture that AWS takes, with nobody in it."""
+    return _encode(Image.new("RGB", (MIN_SIDE, MIN_SIDE), "white"))
 
 
 def _is_ready(image: Image.Image, photo: bytes) -> bool:

@@ -20,7 +20,7 @@ class Match:
 class FaceAnswer:
     """Whose face it is: `person_id` is None for a stranger, `similarity` is to the most alike person.
 
-    `similarity` is None when there was nothing to compare with, or when the face was one of too many in the picture to be compared.
+    `similarity` is None when there was nothing to compare with, or more faces in the picture than are compared.
     """
 
     box: Box
@@ -60,27 +60,33 @@ class FaceFinder(Protocol):
     """Finds and embeds faces; a connected bridge does. All faces of one answer carry embeddings of one model."""
 
     async def find_faces(self, image: bytes) -> Sequence[Face]:
-        """Return the faces of a JPEG, largest first; raises EngineUnavailableError, EngineSetupError, PhotoRefusedError."""
+        """Return the faces of a JPEG, largest first.
+
+        Raises EngineUnavailableError, EngineSetupError, PhotoRefusedError.
+        """
 
 
 class Engine(Protocol):
     """Answers "who is this?". Every method raises only errors of `errors.py`."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """`local` or `rekognition`."""
 
     async def recognize(self, picture: Picture) -> Recognition:
         """Answer every face of a picture; raises PhotoRefusedError when it is no image that can be used."""
 
     async def compare(self, source: bytes, target: bytes) -> float:
-        """Return the similarity (0 to 100) of the largest faces of two images; raises PhotoRefusedError `photo_no_face`."""
+        """Return the similarity (0 to 100) of the largest faces of two images; raises PhotoRefusedError."""
 
     async def inspect(self, photo: bytes) -> Sequence[Face]:
         """Return the usable faces of a prepared photo that is to be enrolled, largest first."""
 
     async def sync(self, gallery: Gallery) -> SyncReport:
-        """Make the engine's index what the gallery is; one way, idempotent, and it only ever removes what the gallery says is removed.
+        """Make the engine's index what the gallery is; one way, and idempotent.
 
-        What the index refuses is noted in the gallery and in the report. When this fails, the engine still answers from what it has.
+        Removes only what the gallery says is removed. What the index refuses is noted in the gallery and in the report.
+        When this fails, the engine still answers from what it has.
         """
 
     async def close(self) -> None:

@@ -48,8 +48,9 @@ class Recognizer:
     async def start(self, names: Mapping[str, str]) -> SyncReport:
         """Read the gallery, make its persons those of `names` (name by person id), and sync the engine.
 
-        A person who is not in `names` is removed, one who has no photos here is kept without. When the engine cannot be reached
-        this raises its error with the gallery in place: recognition answers from what the engine has, `sync` tries again.
+        A person who is not in `names` is removed, one who is not in the gallery is there without photos. When the
+        engine cannot be reached this raises its error with the gallery in place: recognition answers from what the
+        engine has, and `sync` tries again.
         """
         async with self._change():
             await asyncio.to_thread(self._reconcile, names)
@@ -69,7 +70,10 @@ class Recognizer:
         return await self.engine.compare(source, target)
 
     async def enrol(self, name: str, photos: Sequence[bytes]) -> Person:
-        """Add a person with all photos, or change nothing; raises PersonError, PhotoRefusedError and the engine's errors."""
+        """Add a person with all photos, or change nothing.
+
+        Raises PersonError, PhotoRefusedError and the engine's errors.
+        """
         async with self._change():
             self._gallery.check_name(name)
             inspected = await self._inspect(photos)
@@ -111,7 +115,7 @@ class Recognizer:
             return person
 
     async def forget_all(self) -> None:
-        """Remove all persons and photos from the gallery and from the engine's index; raises when the engine cannot be reached."""
+        """Remove all persons and photos from the gallery and the index; raises when the engine cannot be reached."""
         async with self._change():
             for person in self.persons:
                 await asyncio.to_thread(self._gallery.remove_person, person.id)
@@ -192,7 +196,7 @@ class Recognizer:
         return report
 
     async def _sync_if_possible(self) -> None:
-        """Sync after a change that stands even when the engine cannot follow now; the gallery remembers what is left to do."""
+        """Sync after a change that stands anyway; the gallery remembers what is left to do."""
         try:
             await self._sync()
         except RecognitionError as err:

@@ -1,19 +1,63 @@
-"""The engine `rekognition`: reference photos in S3; faces are searched in a collection or compared with each photo."""
+"""The engine `rekognition`: faces are searched in a collection, or compared with each reference photo in S3."""
 
-from collections.abc import Sequence
-from typing import Final
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+import logging
+import threading
+from typing import TYPE_CHECKING, Final, NamedTuple
+import uuid
 
-from ..model import Face, Picture
-from .aws import REGIONS, AwsSettings, Mode
-from .decision import Rule
+from ..model import Box, Face, Picture
+from . import images
+from .aws import REGIONS, Aws, AwsSettings, Clients, Mode
+from .aws_check import check
+from .decision import Rule, decide
+from .errors import EngineSetupError, EngineUnavailableError, PhotoRefusedError, RecognitionError
 from .gallery import Gallery
-from .model import Recognition, SyncReport
+from .index import INDEX, Index, Reference
+from .model import FaceAnswer, Match, Recognition, SyncReport
+from .s3 import Bucket, Layout
+
+if TYPE_CHECKING:
+    from types_boto3_rekognition.type_defs import BoundingBoxTypeDef, ImageTypeDef
 
 __all__ = ["REGIONS", "AwsSettings", "Mode", "RekognitionEngine", "check"]
 
+_LOGGER = logging.getLogger(__name__)
+
+MAX_FACES: Final = 5  # that are searched in one picture: each is one billed call
+MAX_USERS: Final = (
+    5  # that one search returns: the two that the rule needs, and room for users that are not ours
+)
+LEAST_SIMILARITY: Final = (
+    1.0  # all candidates, so that our rule decides and a stranger's similarity can be told
+)
+AT_ONCE: Final = 8  # calls: below the 25 comparisons a second that every region allows
+SAME_FACE: Final = 0.3  # overlap (intersection over union) from which on two boxes are one face
+
+
+class _Seen(NamedTuple):
+    """What a search found in a picture: its largest face, who it is like, and the boxes of the others."""
+
+    box: Box
+    matches: Sequence[Match]
+    others: Sequence[Box]
+
+
+class _Likeness(NamedTuple):
+    """How much one face of a picture is like the face of another, 0 to 100."""
+
+    box: Box
+    similarity: float
+
 
 class RekognitionEngine:
-    """Answers through AWS Rekognition."""
+    """Answers through AWS Rekognition.
+
+    No quality filter when a visitor's face is searched: the picture is the best there is, and the rule decides.
+    """
 
     name: Final = "rekognition"
 
@@ -21,30 +65,239 @@ class RekognitionEngine:
         """Take the settings; clients are made at the first call, in a worker thread."""
         self.rule = rule
         self._settings = settings
+        self._aws = Aws(settings)
+        self._layout = Layout(settings.bucket, settings.prefix)
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._syncing = (
+            threading.Lock()
+        )  # held by the worker thread: a cancelled caller does not let a second sync in
+        self._gallery: Gallery | None = None
+        self._in_bucket: frozenset[Reference] | None = None  # None: no sync has succeeded yet
+        self._without_face: set[Reference] = set()  # AWS has not found the face that another engine enrolled
 
     async def recognize(self, picture: Picture) -> Recognition:
         """Answer every face of a picture."""
-        raise NotImplementedError
+        jpeg = await asyncio.to_thread(images.prepare, picture.jpeg)
+        calls = Counter[str]()
+        if self._settings.mode is Mode.COMPARE:
+            faces = await self._compare_with_all(jpeg, calls)
+        else:
+            faces = await self._search_all(jpeg, calls)
+        return Recognition(self.name, tuple(faces), calls)
 
     async def compare(self, source: bytes, target: bytes) -> float:
         """Return the similarity of the largest faces of two images."""
-        raise NotImplementedError
+        first, second = [await asyncio.to_thread(images.prepare, image) for image in (source, target)]
+        found = await self._compare({"Bytes": first}, {"Bytes": second}, Counter())
+        return max(found, key=lambda face: face.box.area).similarity
 
     async def inspect(self, photo: bytes) -> Sequence[Face]:
         """Return the faces of a prepared photo, largest first."""
-        raise NotImplementedError
+        return await self._detect({"Bytes": photo}, Counter())
 
     async def sync(self, gallery: Gallery) -> SyncReport:
         """Make bucket and collection what the gallery is."""
-        raise NotImplementedError
+        self._gallery = gallery
+        return await asyncio.to_thread(self._sync, gallery)
 
     async def close(self) -> None:
         """Release the clients."""
+        await asyncio.to_thread(self._aws.close)
+
+    def _sync(self, gallery: Gallery) -> SyncReport:
+        with self._syncing:
+            report, self._in_bucket = self._aws.run(
+                lambda clients: Index(clients, self._settings, gallery).sync()
+            )
+            return report
+
+    async def _call[T](self, operation: str, calls: Counter[str], request: Callable[[Clients], T]) -> T:
+        """Make one billed call in a worker thread."""
+        async with self._slots:
+            calls[operation] += 1
+            return await asyncio.to_thread(self._aws.run, request)
+
+    # Mode search
+
+    async def _search_all(self, jpeg: bytes, calls: Counter[str]) -> Sequence[FaceAnswer]:
+        """Search the largest face in one call, and cut the others out for one call each."""
+        try:
+            seen = await self._search(jpeg, calls)
+        except EngineSetupError as err:
+            if err.key != "collection_missing" or self._gallery is None:
+                raise
+            await self.sync(
+                self._gallery
+            )  # somebody has deleted the collection: make it again from the gallery
+            seen = await self._search(jpeg, calls)
+        if seen is None:
+            return ()
+        searched, rest = seen.others[: MAX_FACES - 1], seen.others[MAX_FACES - 1 :]
+        return [
+            decide(seen.box, seen.matches, self.rule),
+            *await asyncio.gather(*(self._search_other(jpeg, box, calls) for box in searched)),
+            *(FaceAnswer(box, None, None) for box in rest),
+        ]
+
+    async def _search_other(self, jpeg: bytes, box: Box, calls: Counter[str]) -> FaceAnswer:
+        part, inside = await asyncio.to_thread(images.crop, jpeg, box)
+        seen = await self._search(part, calls)
+        # A larger neighbour that reaches into the part must not answer for this face.
+        same = seen is not None and _overlap(seen.box, inside) >= SAME_FACE
+        return decide(box, seen.matches if seen and same else (), self.rule)
+
+    async def _search(self, jpeg: bytes, calls: Counter[str]) -> _Seen | None:
+        """Search the largest face of a picture; None when there is no face."""
+        answer = await self._call(
+            "SearchUsersByImage",
+            calls,
+            lambda clients: clients.rekognition.search_users_by_image(
+                CollectionId=self._settings.collection,
+                Image={"Bytes": jpeg},
+                UserMatchThreshold=LEAST_SIMILARITY,
+                MaxUsers=MAX_USERS,
+                QualityFilter="NONE",
+            ),
+        )
+        if not (searched := answer.get("SearchedFace")):
+            return None
+        persons = {person.id for person in self._synced.persons}
+        users = {match["User"]["UserId"]: match["Similarity"] for match in answer["UserMatches"]}
+        others = [_box(face["FaceDetails"]["BoundingBox"]) for face in answer.get("UnsearchedFaces", ())]
+        return _Seen(
+            _box(searched["FaceDetail"]["BoundingBox"]),
+            [Match(user_id, likeness) for user_id, likeness in users.items() if user_id in persons],
+            sorted(others, key=lambda box: box.area, reverse=True),
+        )
+
+    # Mode compare
+
+    async def _compare_with_all(self, jpeg: bytes, calls: Counter[str]) -> Sequence[FaceAnswer]:
+        """Compare all faces with every reference photo, one call for each."""
+        references = await self._references()
+        async with self._target(jpeg, references) as target:
+            # The first goes alone: when nobody is in the picture, there is no need for the others.
+            answers = [await self._compare_with(reference, target, calls) for reference in references[:1]]
+            boxes = []
+            if not any(answers):
+                boxes = [face.box for face in await self._detect(target, calls)]
+                if not boxes:
+                    return ()
+            answers += await asyncio.gather(
+                *(self._compare_with(reference, target, calls) for reference in references[1:])
+            )
+        if any(answers):
+            self._without_face.update(
+                reference for reference, answer in zip(references, answers, strict=True) if answer is None
+            )
+        return self._merge(boxes, references, answers)
+
+    async def _references(self) -> Sequence[Reference]:
+        """Return the photos of the gallery that are in the bucket and show a face."""
+        if self._in_bucket is None:
+            await self.sync(self._synced)
+        in_bucket = self._in_bucket or frozenset()
+        return [
+            reference
+            for person in self._synced.persons
+            for photo in person.photos
+            if (reference := Reference(person.id, photo.id)) in in_bucket - self._without_face
+            and INDEX not in photo.refused
+        ]
+
+    @asynccontextmanager
+    async def _target(self, jpeg: bytes, references: Sequence[Reference]) -> AsyncGenerator[ImageTypeDef]:
+        """Upload a picture once when it is to be compared more than once."""
+        if len(references) < 2:
+            yield {"Bytes": jpeg}
+            return
+        key = self._layout.visit_key(uuid.uuid4().hex)
+        await asyncio.to_thread(
+            self._aws.run, lambda clients: Bucket(clients.s3, self._layout).put(key, jpeg)
+        )
+        try:
+            yield self._layout.image(key)
+        finally:
+            try:
+                await asyncio.to_thread(
+                    self._aws.run, lambda clients: Bucket(clients.s3, self._layout).delete([key])
+                )
+            except RecognitionError as err:
+                _LOGGER.warning("A visitor's picture is left in the bucket until a later sync: %s", err)
+
+    async def _compare_with(
+        self, reference: Reference, target: ImageTypeDef, calls: Counter[str]
+    ) -> Sequence[_Likeness] | None:
+        """Return how much each face is like the one of a reference photo; None when one of the two has no face."""
+        source = self._layout.image(self._layout.photo_key(*reference))
+        try:
+            return await self._compare(source, target, calls)
+        except PhotoRefusedError:
+            return None
+
+    def _merge(
+        self,
+        boxes: Iterable[Box],
+        references: Sequence[Reference],
+        answers: Sequence[Sequence[_Likeness] | None],
+    ) -> Sequence[FaceAnswer]:
+        """Put together what the comparisons say about the same face; a person is as like as the best photo."""
+        faces: list[tuple[Box, dict[str, float]]] = [(box, {}) for box in boxes]
+        for reference, answer in zip(references, answers, strict=True):
+            for box, likeness in answer or ():
+                best = next((best for known, best in faces if _overlap(known, box) >= SAME_FACE), None)
+                if best is None:
+                    best = {}
+                    faces.append((box, best))
+                best[reference.person_id] = max(likeness, best.get(reference.person_id, 0.0))
+        faces.sort(key=lambda face: face[0].area, reverse=True)
+        return [decide(box, [Match(*match) for match in best.items()], self.rule) for box, best in faces]
+
+    # Calls of both
+
+    async def _compare(
+        self, source: ImageTypeDef, target: ImageTypeDef, calls: Counter[str]
+    ) -> Sequence[_Likeness]:
+        """Compare the largest face of `source` with all of `target`; raises PhotoRefusedError `photo_no_face`."""
+        answer = await self._call(
+            "CompareFaces",
+            calls,
+            lambda clients: clients.rekognition.compare_faces(
+                SourceImage=source, TargetImage=target, SimilarityThreshold=0, QualityFilter="NONE"
+            ),
+        )
+        return [
+            _Likeness(_box(match["Face"]["BoundingBox"]), match["Similarity"])
+            for match in answer["FaceMatches"]
+        ]
+
+    async def _detect(self, image: ImageTypeDef, calls: Counter[str]) -> Sequence[Face]:
+        """Return the faces of a picture, largest first."""
+        answer = await self._call(
+            "DetectFaces", calls, lambda clients: clients.rekognition.detect_faces(Image=image)
+        )
+        faces = [Face(_box(face["BoundingBox"]), face["Confidence"] / 100) for face in answer["FaceDetails"]]
+        return sorted(faces, key=lambda face: face.box.area, reverse=True)
+
+    @property
+    def _synced(self) -> Gallery:
+        """The gallery; without it a stranger cannot be told from a person."""
+        if self._gallery is None:
+            raise EngineUnavailableError("service_unavailable")
+        return self._gallery
 
 
-async def check(settings: AwsSettings) -> None:
-    """Try everything that the engine needs against the account; raises the error that the user should mend first.
+def _box(box: BoundingBoxTypeDef) -> Box:
+    """Return a box within the picture; AWS's may reach beyond it."""
+    left, top = max(0.0, box["Left"]), max(0.0, box["Top"])
+    return Box(
+        left, top, min(1.0, box["Left"] + box["Width"]) - left, min(1.0, box["Top"] + box["Height"]) - top
+    )
 
-    Makes the collection when it is missing; leaves nothing else behind.
-    """
-    raise NotImplementedError
+
+def _overlap(one: Box, other: Box) -> float:
+    """Return intersection over union."""
+    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (one.area + other.area - shared)

@@ -1,0 +1,113 @@
+"""Whether an AWS account is set up for the engine: asked before the settings are kept."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+import re
+from typing import TYPE_CHECKING, Final
+import uuid
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import images
+from .aws import REGIONS, Aws, AwsSettings, Clients, Mode, translated
+from .collection import Collection
+from .errors import EngineAuthError, EngineSetupError, RecognitionError
+from .s3 import Bucket, Layout
+
+if TYPE_CHECKING:
+    from types_boto3_rekognition.type_defs import ImageTypeDef
+
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # S3's rules for new buckets
+_COLLECTION: Final = re.compile(
+    r"[a-zA-Z0-9_.\-]{1,255}"
+)  # of the service model; botocore checks no patterns
+# What a permitted call answers about a picture without a face, or a user or face that does not exist.
+_PERMITTED: Final = frozenset({"photo_no_face", "collection_missing", "recognition_failed"})
+
+
+async def check(settings: AwsSettings) -> None:
+    """Try everything that the engine needs against the account; raises the error that the user should mend first.
+
+    Makes the collection when it is missing, and takes it back when something else is wrong. Leaves nothing else behind.
+    Costs about half a cent: a picture without a face is sent through every kind of billed call once.
+    """
+    await asyncio.to_thread(_check, settings)
+
+
+def _check(settings: AwsSettings) -> None:
+    if not settings.access_key_id or not settings.secret_access_key:
+        raise EngineAuthError
+    if settings.region not in REGIONS:
+        raise EngineSetupError("wrong_region", bucket=settings.bucket, region=settings.region)
+    if not _BUCKET.fullmatch(settings.bucket):
+        raise EngineSetupError("invalid_bucket", bucket=settings.bucket)
+    if not _COLLECTION.fullmatch(settings.collection):
+        raise EngineSetupError("invalid_collection", collection=settings.collection)
+    aws = Aws(settings)
+    try:
+        aws.run(lambda clients: _try_all(clients, settings))
+    finally:
+        aws.close()
+
+
+def _try_all(clients: Clients, settings: AwsSettings) -> None:
+    clients.sts.get_caller_identity()
+    region = clients.s3.head_bucket(Bucket=settings.bucket).get("BucketRegion", settings.region)
+    if region != settings.region:
+        raise EngineSetupError("wrong_region", bucket=settings.bucket, region=region)
+    layout = Layout(settings.bucket, settings.prefix)
+    bucket, key = Bucket(clients.s3, layout), layout.visit_key(f"check-{uuid.uuid4().hex}")
+    bucket.list()
+    bucket.put(key, images.blank())
+    try:
+        _try_rekognition(clients, settings, layout.image(key))
+    finally:
+        bucket.delete([key])
+
+
+def _try_rekognition(clients: Clients, settings: AwsSettings, image: ImageTypeDef) -> None:
+    rekognition = clients.rekognition
+    rekognition.detect_faces(Image=image)
+    collection = Collection(rekognition, settings.collection, Counter())
+    if settings.mode is Mode.COMPARE:
+        collection.contents()
+        _permitted(settings, partial(rekognition.compare_faces, SourceImage=image, TargetImage=image))
+        return
+    created = collection.create()
+    try:
+        _try_collection(clients, settings, collection, image)
+    except RecognitionError, ClientError, BotoCoreError:
+        if created:
+            rekognition.delete_collection(CollectionId=settings.collection)
+        raise
+
+
+def _try_collection(
+    clients: Clients, settings: AwsSettings, collection: Collection, image: ImageTypeDef
+) -> None:
+    nobody, no_face = f"check-{uuid.uuid4().hex}", str(uuid.uuid4())
+    here = partial(partial, CollectionId=settings.collection)
+    rekognition = clients.rekognition
+    collection.contents()
+    for call in (
+        here(rekognition.index_faces, Image=image),
+        here(rekognition.search_users_by_image, Image=image),
+        here(rekognition.create_user, UserId=nobody),
+        here(rekognition.associate_faces, UserId=nobody, FaceIds=[no_face]),
+        here(rekognition.disassociate_faces, UserId=nobody, FaceIds=[no_face]),
+        here(rekognition.delete_user, UserId=nobody),
+        here(rekognition.delete_faces, FaceIds=[no_face]),
+    ):
+        _permitted(settings, call)
+
+
+def _permitted(settings: AwsSettings, call: Callable[[], object]) -> None:
+    """Make a call that may fail for any reason but a lack of permission."""
+    try:
+        with translated(settings):
+            call()
+    except RecognitionError as err:
+        if err.key not in _PERMITTED:
+            raise
