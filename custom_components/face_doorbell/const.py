@@ -5,6 +5,7 @@ from typing import Final
 
 DOMAIN: Final = "face_doorbell"
 MANUFACTURER: Final = "Face Doorbell"
+MODEL: Final = "Raspberry Pi bridge"
 
 
 class EntryKind(StrEnum):
@@ -23,8 +24,8 @@ DEFAULT_PORT: Final = 8467
 # Recognition entry: data
 CONF_ENGINE: Final = "engine"
 CONF_ACCESS_KEY_ID: Final = "access_key_id"
-CONF_SECRET_ACCESS_KEY: Final = "secret_access_key"
-CONF_SESSION_TOKEN: Final = "session_token"
+CONF_SECRET_ACCESS_KEY: Final = "secret_access_key"  # noqa: S105 - the name of a field
+CONF_SESSION_TOKEN: Final = "session_token"  # noqa: S105 - the name of a field
 CONF_REGION: Final = "region"
 CONF_BUCKET: Final = "bucket"
 CONF_COLLECTION: Final = "collection"

@@ -1,0 +1,101 @@
+"""A ring on its way to becoming a visit."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from time import monotonic
+
+from homeassistant.core import HomeAssistant
+
+from .bridge import Ring
+from .burst import Look, RingBurst, look
+from .entries import RecognitionEntry, async_ready_recognition, person_names
+from .model import Outcome
+from .recognition.errors import EngineAuthError, RecognitionError
+from .visits import Timings, Visit, VisitFace, VisitPicture
+
+
+class Attendance:
+    """Collects the pictures of one ring, has them recognized, and stops the time of each step."""
+
+    def __init__(self, ring: Ring, doorbell_id: str, *, missed: bool) -> None:
+        """Begin; `missed`: the ring is too old to answer at the door."""
+        self.ring = ring
+        self.missed = missed
+        self.burst = RingBurst()
+        self._doorbell_id = doorbell_id
+        self._pressed = monotonic() - ring.age_ms / 1000
+        self._laps: dict[str, int] = {}
+
+    @property
+    def timings(self) -> Timings:
+        """The times stopped so far."""
+        return Timings(**self._laps)
+
+    def lap(self, step: str) -> None:
+        """Stop the time from the press to a step of `Timings`, when it is taken for the first time."""
+        self._laps.setdefault(step, round((monotonic() - self._pressed) * 1000))
+
+    async def async_decide(self, hass: HomeAssistant) -> tuple[Visit, Mapping[int, bytes]]:
+        """Return what came of the ring, and the JPEGs of its pictures by their numbers."""
+        visit = await self._decided(hass)
+        self.lap("decision")
+        shots = self.burst.shots
+        visit = replace(
+            visit,
+            pictures=tuple(VisitPicture(shot.n, shot.at_ms) for shot in shots),
+            timings=self.timings,
+        )
+        return visit, {shot.n: shot.picture.jpeg for shot in shots}
+
+    async def _decided(self, hass: HomeAssistant) -> Visit:
+        entry: RecognitionEntry | None = None
+        try:
+            entry = await async_ready_recognition(hass)
+            if entry is None:
+                return await self._undecided()
+            looks = await look(self.burst, entry.runtime_data.recognize)
+        except RecognitionError as err:
+            if entry and isinstance(err, EngineAuthError):
+                entry.async_start_reauth(hass)
+            return replace(await self._undecided(), outcome=Outcome.FAILED, reason=err.key)
+        if not looks:
+            return replace(await self._undecided(), outcome=Outcome.FAILED, reason="no_picture")
+        return self._recognized(looks, person_names(entry))
+
+    async def _undecided(self) -> Visit:
+        """Return the visit with its best picture, when nobody was asked or there was no answer."""
+        best = await self.burst.best()
+        return replace(self._visit, picture=best.n if best else None)
+
+    def _recognized(self, looks: Sequence[Look], names: Mapping[str, str]) -> Visit:
+        counts = looks[-1]
+        answer = counts.recognition
+        return replace(
+            self._visit,
+            outcome=answer.outcome,
+            engine=answer.engine,
+            picture=counts.shot.n,
+            faces=tuple(
+                VisitFace(
+                    face.box,
+                    face.person_id,
+                    names.get(face.person_id, face.person_id) if face.person_id else None,
+                    face.similarity,
+                )
+                for face in answer.faces
+            ),
+            calls=sum((Counter(each.recognition.calls) for each in looks), Counter[str]()),
+        )
+
+    @property
+    def _visit(self) -> Visit:
+        ring = self.ring
+        return Visit(
+            visit_id=ring.ring_id,
+            doorbell_id=self._doorbell_id,
+            at=ring.at,
+            replay=ring.replay,
+            missed=self.missed,
+            test=ring.test,
+        )

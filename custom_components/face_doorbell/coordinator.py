@@ -1,0 +1,318 @@
+"""One doorbell: its connection, rings in, visits out, answers at the door."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
+import logging
+import random
+from typing import Final, override
+
+from homeassistant.const import CONF_HOST, CONF_ID, CONF_PORT, CONF_TOKEN
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util.hass_dict import HassKey
+
+from .answers import ANSWERS
+from .attendance import Attendance
+from .bridge import (
+    BridgeAuthError,
+    BridgeClient,
+    BridgeConnectionError,
+    BridgeError,
+    BridgeRefusedError,
+    BridgeState,
+    Burst,
+    Connection,
+    FacesState,
+    Message,
+    Output,
+    Pattern,
+    Ring,
+    RingPicture,
+    StateChange,
+)
+from .bridge.acks import Acks
+from .burst import Shot
+from .const import CONF_FINGERPRINT, DOMAIN, MANUFACTURER, MODEL
+from .entries import DoorbellEntry
+from .errors import bridge_error_text, bridge_errors
+from .model import Picture
+from .visits import VISITS, Visit
+
+_LOGGER = logging.getLogger(__name__)
+
+RETRY_S: Final = (0, 1, 2, 4, 8, 10)  # a restarting bridge is back in seconds; the last one is repeated
+JITTER: Final = 0.2  # so that several doorbells do not come back in step
+TOO_OLD_MS: Final = 10_000  # nobody waits at a door for an answer that comes later
+
+# The doorbells that were connected since Home Assistant started: what rang before that, nobody heard.
+_CONNECTED: HassKey[set[str]] = HassKey(f"{DOMAIN}_connected")
+
+
+@dataclass(frozen=True, slots=True)
+class DoorbellData:
+    """What the entities show."""
+
+    bridge: BridgeState
+    last_visit: Visit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """A ring, for the Doorbell event; `missed` when it is too old to answer."""
+
+    ring: Ring
+    missed: bool
+
+
+def bridge_client(hass: HomeAssistant, entry: DoorbellEntry) -> BridgeClient:
+    """Return the client of an entry's bridge."""
+    data = entry.data
+    return BridgeClient(
+        async_get_clientsession(hass),
+        data[CONF_HOST],
+        data[CONF_PORT],
+        data[CONF_FINGERPRINT],
+        data[CONF_TOKEN],
+    )
+
+
+class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
+    """Keeps one doorbell connected and turns its rings into visits."""
+
+    config_entry: DoorbellEntry
+
+    def __init__(self, hass: HomeAssistant, entry: DoorbellEntry) -> None:
+        """Prepare; `async_connect` and `async_listen` follow."""
+        super().__init__(hass, _LOGGER, config_entry=entry, name=entry.title)
+        self.client = bridge_client(hass, entry)
+        self.doorbell_id: str = entry.data[CONF_ID]
+        self.visits = hass.data[VISITS]
+        self._connection: Connection | None = None
+        self._attending: dict[str, Attendance] = {}
+        self._acks = Acks()
+        self._nobody_heard = False
+        self._ring_listeners: set[Callable[[Rang], None]] = set()
+        self._visit_listeners: set[Callable[[Visit], None]] = set()
+        self.data = DoorbellData(BridgeState(), next(self.visits.newest_first(self.doorbell_id), None))
+
+    @property
+    def connected(self) -> bool:
+        """Whether the bridge is there now."""
+        return self._connection is not None
+
+    async def async_connect(self) -> None:
+        """Connect for the first time; raises ConfigEntryAuthFailed or ConfigEntryNotReady."""
+        try:
+            connection = await self.client.connect()
+        except BridgeAuthError as err:
+            raise ConfigEntryAuthFailed(**bridge_error_text(err, self.name)) from err
+        except BridgeError as err:
+            raise ConfigEntryNotReady(**bridge_error_text(err, self.name)) from err
+        self._greet(connection)
+
+    @callback
+    def async_listen(self) -> None:
+        """Take rings from now on, until the entry is unloaded. Follows `async_connect`."""
+        if self._connection is None:
+            raise RuntimeError("async_connect comes first")
+        self._background(self._keep_connected(self._connection), "connection")
+
+    @callback
+    def async_add_ring_listener(self, listener: Callable[[Rang], None]) -> CALLBACK_TYPE:
+        """Call back at once for each new ring; returns how to stop it."""
+        self._ring_listeners.add(listener)
+        return lambda: self._ring_listeners.discard(listener)
+
+    @callback
+    def async_add_visit_listener(self, listener: Callable[[Visit], None]) -> CALLBACK_TYPE:
+        """Call back for each visit that was decided in time and is stored; returns how to stop it."""
+        self._visit_listeners.add(listener)
+        return lambda: self._visit_listeners.discard(listener)
+
+    async def async_do(self, output: Output, pattern: Pattern, for_ms: int | None = None) -> None:
+        """Play a pattern for so many milliseconds (none for `off`); raises HomeAssistantError."""
+        with bridge_errors(self.name):
+            await self._live_connection.do(output, pattern, for_ms)
+
+    async def async_press(self) -> None:
+        """Ring as a test; raises HomeAssistantError."""
+        with bridge_errors(self.name):
+            await self._live_connection.press()
+
+    @override
+    async def _async_update_data(self) -> DoorbellData:
+        """Return what is known: the bridge reports every change by itself."""
+        if not self.connected:
+            raise UpdateFailed(**bridge_error_text(BridgeConnectionError(), self.name))
+        return self.data
+
+    @property
+    def _live_connection(self) -> Connection:
+        if self._connection is None:
+            raise BridgeConnectionError("The bridge is not connected")
+        return self._connection
+
+    def _background(self, work: Coroutine[None, None, None], what: str) -> None:
+        self.config_entry.async_create_background_task(self.hass, work, f"{DOMAIN} {self.name} {what}")
+
+    # The connection
+
+    async def _keep_connected(self, connection: Connection | None) -> None:
+        """Take what the bridge says, and connect again whenever it falls silent, until it does not know us any more."""
+        while connection is not None:
+            try:
+                async for message in connection:
+                    await self._take(message)
+            except BridgeError as err:
+                self._lost(err)
+            finally:
+                await connection.close()
+            connection = await self._reconnect()
+
+    async def _reconnect(self) -> Connection | None:
+        complaint: type[BridgeError] = BridgeConnectionError
+        for delay in chain(RETRY_S, repeat(RETRY_S[-1])):
+            await asyncio.sleep(delay * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
+            try:
+                connection = await self.client.connect()
+            except BridgeAuthError:
+                _LOGGER.warning("%s does not know Home Assistant any more; pair again", self.name)
+                self.config_entry.async_start_reauth(self.hass)
+                return None
+            except BridgeError as err:
+                if not isinstance(err, complaint):
+                    complaint = type(err)
+                    _LOGGER.warning("%s cannot be connected: %s", self.name, err)
+            else:
+                _LOGGER.info("%s is connected again", self.name)
+                self._greet(connection)
+                return connection
+        raise AssertionError("unreachable")
+
+    def _greet(self, connection: Connection) -> None:
+        hello = connection.hello
+        connected = self.hass.data.setdefault(_CONNECTED, set())
+        self._nobody_heard = self.doorbell_id not in connected
+        connected.add(self.doorbell_id)
+        self._connection = connection
+        self._acks = Acks()
+        dr.async_get(self.hass).async_get_or_create(
+            config_entry_id=self.config_entry.entry_id,
+            identifiers={(DOMAIN, self.doorbell_id)},
+            name=self.name,
+            manufacturer=MANUFACTURER,
+            model=MODEL,
+            serial_number=self.doorbell_id,
+            sw_version=hello.version,
+        )
+        self._show(replace(self.data, bridge=hello.state))
+
+    def _lost(self, err: BridgeError) -> None:
+        _LOGGER.info("%s is not connected: %s", self.name, err)
+        self._connection = None
+        self._show(self.data)
+
+    def _show(self, data: DoorbellData) -> None:
+        self.data = data
+        self.last_update_success = self.connected
+        self.async_update_listeners()
+
+    # Rings
+
+    async def _take(self, message: Message) -> None:
+        match message:
+            case StateChange(state):
+                self._show(replace(self.data, bridge=state))
+            case Ring():
+                await self._take_ring(message)
+            case RingPicture():
+                attendance = self._attending.get(message.ring_id)
+                if attendance and attendance.burst.expect(message.n):
+                    self._background(self._fetch(attendance, message), "picture")
+            case Burst():
+                if attendance := self._attending.get(message.ring_id):
+                    attendance.burst.end()
+
+    async def _take_ring(self, ring: Ring) -> None:
+        """Attend to a ring, unless that was done before this connection, or is being done."""
+        self._acks.opened(ring)
+        if ring.ring_id in self.visits:
+            await self._ack(ring)
+        elif ring.ring_id not in self._attending:
+            missed = ring.replay and (self._nobody_heard or ring.age_ms > TOO_OLD_MS)
+            attendance = self._attending[ring.ring_id] = Attendance(ring, self.doorbell_id, missed=missed)
+            for listener in list(self._ring_listeners):
+                listener(Rang(ring, missed))
+            attendance.lap("ring")
+            self._background(self._attend(attendance), "ring")
+
+    async def _fetch(self, attendance: Attendance, message: RingPicture) -> None:
+        burst = attendance.burst
+        try:
+            jpeg = await self.client.picture(message.seq, message.n)
+        except BridgeRefusedError as err:
+            _LOGGER.debug("Picture %s of a ring is not there: %s", message.n, err)
+            burst.drop(message.n)
+        except BridgeError as err:
+            # It is announced again after a reconnect; if not, the burst ends without it.
+            _LOGGER.debug("Picture %s of a ring did not arrive: %s", message.n, err)
+        else:
+            attendance.lap("picture")
+            looked = self.data.bridge.faces is FacesState.OK
+            picture = Picture(jpeg, message.faces if looked else None)
+            burst.add(Shot(message.n, message.at_ms, message.good, picture))
+
+    async def _attend(self, attendance: Attendance) -> None:
+        """Turn a ring into a visit: decide, store, show, answer, ack."""
+        try:
+            visit, pictures = await attendance.async_decide(self.hass)
+            try:
+                await self.visits.async_add(visit, pictures)
+            except OSError as err:
+                # Not acked: the bridge keeps the ring and sends it again.
+                _LOGGER.error("A visit at %s could not be stored: %s", self.name, err)
+            self._show_visit(visit)
+            await self._answer(attendance, visit)
+        finally:
+            attendance.burst.close()
+            del self._attending[attendance.ring.ring_id]
+        await self._ack(attendance.ring)
+
+    def _show_visit(self, visit: Visit) -> None:
+        last = self.data.last_visit
+        if last is None or visit.at >= last.at:
+            self._show(replace(self.data, last_visit=visit))
+        if visit.outcome and not visit.missed:
+            for listener in list(self._visit_listeners):
+                listener(visit)
+
+    async def _answer(self, attendance: Attendance, visit: Visit) -> None:
+        """Light the LEDs, if somebody still waits for an answer."""
+        if visit.outcome is None or visit.missed:
+            return
+        try:
+            for light in ANSWERS[visit.outcome]:
+                await self._live_connection.do(light.output, light.pattern, light.for_ms)
+        except BridgeError as err:
+            _LOGGER.info("The LEDs of %s could not answer: %s", self.name, err)
+            return
+        attendance.lap("answer")
+        if visit.visit_id in self.visits:
+            await self.visits.async_amend(replace(visit, timings=attendance.timings))
+
+    async def _ack(self, ring: Ring) -> None:
+        """Tell the bridge how far the visits are stored."""
+        if ring.ring_id in self.visits:
+            self._acks.stored(ring.ring_id)
+        seq = self._acks.take()
+        if seq is None or self._connection is None:
+            return
+        try:
+            await self._connection.ack(seq)
+        except BridgeError as err:
+            _LOGGER.debug("Ring %s could not be acked, it will come again: %s", seq, err)
