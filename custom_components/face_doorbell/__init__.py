@@ -1,0 +1,130 @@
+"""Face Doorbell: a doorbell that tells who is at the door."""
+
+from datetime import timedelta
+import logging
+from typing import Final
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
+from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.typing import ConfigType
+
+from .bridge import BridgeError
+from .const import DOMAIN, MANUFACTURER, EntryKind
+from .coordinator import DoorbellCoordinator, bridge_client
+from .engines import make_recognizer, storage
+from .entries import AnyEntry, DoorbellEntry, RecognitionEntry, kind, person_names
+from .errors import recognition_error_text
+from .recognition.errors import EngineAuthError, RecognitionError
+from .services import async_setup_services
+from .views import VisitPictureView
+from .visits import VISITS, VisitLog
+
+_LOGGER = logging.getLogger(__name__)
+
+CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
+
+PLATFORMS: Final = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.CAMERA,
+    Platform.EVENT,
+    Platform.IMAGE,
+    Platform.LIGHT,
+    Platform.SENSOR,
+    Platform.SIREN,
+]
+
+PRUNE_EVERY: Final = timedelta(days=1)  # retention counts in days
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Set up what all entries share: the visit log, its pictures over HTTP, the actions."""
+    visits = hass.data[VISITS] = VisitLog(hass, storage(hass) / "visits")
+    await visits.async_load()
+    async_track_time_interval(hass, visits.async_prune, PRUNE_EVERY, cancel_on_shutdown=True)
+    hass.http.register_view(VisitPictureView(visits))
+    async_setup_services(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: AnyEntry) -> bool:
+    """Set up a doorbell, or face recognition; a change of the entry sets it up anew."""
+    match kind(entry):
+        case EntryKind.DOORBELL:
+            await _setup_doorbell(hass, entry)
+        case EntryKind.RECOGNITION:
+            await _setup_recognition(hass, entry)
+    entry.async_on_unload(entry.add_update_listener(_reload))
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: AnyEntry) -> bool:
+    """Take an entry down."""
+    match kind(entry):
+        case EntryKind.DOORBELL:
+            return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+        case EntryKind.RECOGNITION:
+            await entry.runtime_data.close()
+            return True
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: AnyEntry) -> None:
+    """Leave nothing behind: no token on the bridge, no faces in Home Assistant or with AWS."""
+    match kind(entry):
+        case EntryKind.DOORBELL:
+            await _forget_doorbell(hass, entry)
+        case EntryKind.RECOGNITION:
+            await _forget_persons(hass, entry)
+
+
+async def _setup_doorbell(hass: HomeAssistant, entry: DoorbellEntry) -> None:
+    coordinator = DoorbellCoordinator(hass, entry)
+    await coordinator.async_connect()
+    entry.runtime_data = coordinator
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    # Only now is everybody there who wants to hear of rings.
+    coordinator.async_listen()
+
+
+async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> None:
+    recognizer = make_recognizer(hass, entry)
+    try:
+        await recognizer.start(person_names(entry))
+    except EngineAuthError as err:
+        await recognizer.close()
+        raise ConfigEntryAuthFailed(**recognition_error_text(err)) from err
+    except RecognitionError as err:
+        await recognizer.close()
+        raise ConfigEntryNotReady(**recognition_error_text(err)) from err
+    entry.runtime_data = recognizer
+    dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id,
+        identifiers={(DOMAIN, entry.entry_id)},
+        name=entry.title,
+        manufacturer=MANUFACTURER,
+        entry_type=dr.DeviceEntryType.SERVICE,
+    )
+
+
+async def _reload(hass: HomeAssistant, entry: AnyEntry) -> None:
+    await hass.config_entries.async_reload(entry.entry_id)
+
+
+async def _forget_doorbell(hass: HomeAssistant, entry: DoorbellEntry) -> None:
+    try:
+        await bridge_client(hass, entry).forget_token()
+    except BridgeError as err:
+        _LOGGER.info("The bridge %s could not be told to forget Home Assistant: %s", entry.title, err)
+
+
+async def _forget_persons(hass: HomeAssistant, entry: RecognitionEntry) -> None:
+    recognizer = make_recognizer(hass, entry)
+    try:
+        await recognizer.start({})
+    except RecognitionError as err:
+        _LOGGER.warning("The photos are deleted here, but the engine could not be told: %s", err)
+    finally:
+        await recognizer.close()
