@@ -21,6 +21,10 @@ class NotAnImageError(BridgeError):
     """The bytes are no picture that can be decoded."""
 
 
+class FacesOffError(BridgeError):
+    """The face models are not there; whoever looks at the finder's `state` first does not meet this."""
+
+
 class Refused(BridgeError):  # noqa: N818 - a refusal is an answer, not a fault
     """A client's request is refused with an HTTP status and a code of the protocol."""
 
