@@ -24,8 +24,8 @@ THUMBNAIL_LINES: Final = 160
 class PictureSource:
     """Shows one of the visitors of a folder at the door, or nobody; implements `ports.Camera`.
 
-    A photo in the folder itself is a visitor of its name. A folder in it is a person: `alice` is the first photo and
-    `alice/2.jpg` each of several. Nobody is a drawn doorstep, or the photos named `nobody`.
+    A photo in the folder itself is a visitor of its name. A folder in it is a person: `alice` is the first photo,
+    `alice/2.jpg` another one. Nobody is a drawn doorstep, or the photos named `nobody`.
     """
 
     def __init__(self, config: CameraConfig, folder: Path) -> None:
@@ -68,11 +68,7 @@ class PictureSource:
     async def thumbnail(self, visitor: str) -> bytes:
         """Return a small JPEG of a visitor; raises Refused, or NotAnImageError."""
         self._known(visitor)
-        return await asyncio.to_thread(
-            lambda: scene.thumbnail(
-                self._paint(visitor) if visitor == NOBODY else self._read(visitor), THUMBNAIL_LINES
-            )
-        )
+        return await asyncio.to_thread(self._make_thumbnail, visitor)
 
     async def run(self, deliver: Callable[[Frame], None], changed: Callable[[], None]) -> None:
         """Deliver frames until cancelled; call `changed` when `state` has changed."""
@@ -101,6 +97,10 @@ class PictureSource:
     def _make_film(self, visitor: str) -> tuple[bytes, ...]:
         return scene.film(self._paint(visitor))
 
+    def _make_thumbnail(self, visitor: str) -> bytes:
+        photo = self._read(visitor) if visitor in self._photos else self._paint(visitor)
+        return scene.thumbnail(photo, THUMBNAIL_LINES)
+
     def _paint(self, visitor: str) -> scene.Image:
         if visitor not in self._photos:
             return scene.doorstep(self._size)
@@ -118,10 +118,8 @@ def _photos(folder: Path) -> dict[str, Path]:
     for path in _sorted(folder):
         if path.is_dir():
             photos = [photo for photo in _sorted(path) if _is_photo(photo)]
-            if photos:
-                found[path.name] = photos[0]
-            if len(photos) > 1:
-                found |= {f"{path.name}/{photo.name}": photo for photo in photos}
+            for number, photo in enumerate(photos):
+                found[f"{path.name}/{photo.name}" if number else path.name] = photo
         elif _is_photo(path):
             found[path.stem] = path
     return found
