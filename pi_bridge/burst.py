@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import time
 from typing import Final
 
-from .errors import NotAnImageError
+from .errors import FacesOffError, NotAnImageError
 from .frames import Frames
 from .model import FacesFound, FacesState, Frame
 from .ports import FaceFinder
@@ -66,8 +66,10 @@ async def _judge(frame: Frame, faces: FaceFinder) -> Shot:
     started = time.monotonic()
     try:
         found = await faces.find(frame.jpeg)
-    except NotAnImageError:
-        found = _NOTHING  # a frame that came damaged from the camera
+    except (NotAnImageError, FacesOffError):
+        found = (
+            _NOTHING  # a frame that came damaged from the camera, or the models could not be loaded after all
+        )
     return Shot(frame, found, (time.monotonic() - started) * 1000)
 
 

@@ -35,8 +35,8 @@ class Certificate:
 
     @property
     def short_fingerprint(self) -> str:
-        """The start of the fingerprint, for people to compare."""
-        return " ".join(self.fingerprint[place : place + 4] for place in range(0, 16, 4))
+        """The start of the fingerprint for people to compare, as Home Assistant shows it."""
+        return " ".join(self.fingerprint[place : place + 4].upper() for place in range(0, 16, 4))
 
 
 def load_or_make(path: Path) -> Certificate:

@@ -39,5 +39,8 @@ class FaceFinder(Protocol):
     def state(self) -> FacesState:
         """Whether the models are there."""
 
+    async def ready(self) -> FacesState:
+        """Wait until `state` is final, and return it."""
+
     async def find(self, image: bytes, *, embed: bool = True) -> FacesFound:
-        """Return the faces of a JPEG or PNG; raises NotAnImageError."""
+        """Return the faces of a JPEG or PNG; raises NotAnImageError, and FacesOffError when `state` is OFF."""

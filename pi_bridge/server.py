@@ -18,8 +18,8 @@ from .access import Access, Client
 from .bridge import Bridge
 from .certificate import Certificate
 from .config import Config
-from .errors import JournalError, NotAnImageError, Refused
-from .model import API_VERSION, FacesState
+from .errors import FacesOffError, JournalError, NotAnImageError, Refused
+from .model import API_VERSION
 from .session import Session
 
 CLIENT: Final = web.RequestKey("client", Client)
@@ -133,9 +133,7 @@ class Server:
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         self._access.check_origin(request.headers.get("Host"), request.headers.get("Origin"))
         if request.path not in OPEN_PATHS:
-            request[CLIENT] = self._access.client(
-                request.headers.get("Authorization"), request.remote or ""
-            )
+            request[CLIENT] = self._access.client(request.headers.get("Authorization"), request.remote or "")
         return await handler(request)
 
     async def _info(self, request: web.Request) -> web.Response:
@@ -180,11 +178,12 @@ class Server:
     async def _find_faces(self, request: web.Request) -> web.Response:
         if request.content_type not in IMAGE_TYPES:
             raise Refused(415, "not_an_image", f"Send one of {', '.join(sorted(IMAGE_TYPES))}.")
-        if self._bridge.faces.state is FacesState.OFF:
-            raise Refused(503, "no_faces", "The face models are not available on this bridge.")
         with self._faces.take():
+            image = await _read_body(request, MAX_IMAGE_BYTES)
             try:
-                found = await self._bridge.faces.find(await _read_body(request, MAX_IMAGE_BYTES))
+                found = await self._bridge.faces.find(image)
+            except FacesOffError as error:
+                raise Refused(503, "no_faces", "The face models are not available on this bridge.") from error
             except NotAnImageError as error:
                 raise Refused(415, "not_an_image", "This is no picture that can be read.") from error
         faces = [face.to_json() for face in found.faces]

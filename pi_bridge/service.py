@@ -60,6 +60,7 @@ async def serve(
             await bridge.start(tasks)
             panel.start(bridge.ring)
             tasks.create_task(camera.run(bridge.take, bridge.changed.notify))
+            tasks.create_task(_tell_when_loaded(faces, bridge))
             access = Access(bridge.clients, config.server.hosts)
             server = Server(config, bridge, access, certificate, resend_s=resend_s)
             async with server.listening(config.server.host, config.server.port) as port:
@@ -88,6 +89,11 @@ async def until_stopped(work: Awaitable[None]) -> None:
 def _prepare(storage: Path) -> Certificate:
     storage.mkdir(mode=0o700, parents=True, exist_ok=True)
     return certificates.load_or_make(storage / "certificate.pem")
+
+
+async def _tell_when_loaded(faces: FaceFinder, bridge: Bridge) -> None:
+    await faces.ready()  # the bell does not wait for the models
+    bridge.changed.notify()
 
 
 async def _feed_watchdog() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import time
 
 from pi_bridge.config import BurstConfig, Config, ServerConfig
+from pi_bridge.errors import FacesOffError
 from pi_bridge.mjpeg import RESEND_S
 from pi_bridge.model import Box, CameraState, Face, FacesFound, FacesState, Frame, Output
 from pi_bridge.ports import FaceFinder
@@ -105,9 +106,14 @@ class FakeFaces:
     state: FacesState = FacesState.OK
     asked: list[bytes] = field(default_factory=list)
 
+    async def ready(self) -> FacesState:
+        return self.state
+
     async def find(self, image: bytes, *, embed: bool = True) -> FacesFound:
         self.asked.append(image)
         await asyncio.sleep(0)
+        if self.state is FacesState.OFF:
+            raise FacesOffError("switched off by the test")
         return self.answers.get(image, FacesFound(640, 480, ()))
 
 

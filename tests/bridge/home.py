@@ -15,7 +15,9 @@ from .doubles import RunningBridge
 class Home:
     """A client of one bridge; without a token it is nobody."""
 
-    def __init__(self, session: aiohttp.ClientSession, bridge: RunningBridge, token: str | None = None) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, bridge: RunningBridge, token: str | None = None
+    ) -> None:
         self._session = session
         self._bridge = bridge
         self._pin = aiohttp.Fingerprint(bytes.fromhex(bridge.fingerprint))
@@ -33,7 +35,12 @@ class Home:
     ) -> aiohttp.ClientResponse:
         """Return the answer, its body read."""
         response = await self._session.request(
-            method, self._url(path), ssl=self._pin, headers=self._headers(token, headers), json=json, data=data
+            method,
+            self._url(path),
+            ssl=self._pin,
+            headers=self._headers(token, headers),
+            json=json,
+            data=data,
         )
         await response.read()
         return response
@@ -48,11 +55,15 @@ class Home:
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[Line]:
         """Open the WebSocket and read the hello."""
-        async with self._session.ws_connect(self._url("/v1/ws"), ssl=self._pin, headers=self._headers()) as socket:
+        async with self._session.ws_connect(
+            self._url("/v1/ws"), ssl=self._pin, headers=self._headers()
+        ) as socket:
             yield Line(socket, await socket.receive_json())
 
     @asynccontextmanager
-    async def watch(self) -> AsyncIterator[aiohttp.MultipartReader]:
+    async def watch(
+        self,
+    ) -> AsyncIterator[aiohttp.MultipartReader | aiohttp.multipart.MultipartResponseWrapper]:
         """Open the live picture."""
         url = self._url("/v1/stream.mjpg")
         async with self._session.get(url, ssl=self._pin, headers=self._headers()) as response:

@@ -56,7 +56,9 @@ async def test_ring_is_heard_before_a_slow_card_has_stored_it(
     card.close()
 
 
-async def test_broken_journal_does_not_stop_the_ring(bridge: RunningBridge, home: Home, tmp_path: Path) -> None:
+async def test_broken_journal_does_not_stop_the_ring(
+    bridge: RunningBridge, home: Home, tmp_path: Path
+) -> None:
     card = sqlite3.connect(tmp_path / "state" / "journal.sqlite")
     card.executescript("DROP TABLE pictures; DROP TABLE rings;")
     card.close()
@@ -150,7 +152,9 @@ async def test_two_rings_at_once_have_their_own_pictures(bridge: RunningBridge, 
     assert await (await home.ask("GET", "/v1/rings/2/0.jpg")).read() == SHARP
 
 
-async def test_what_is_not_acked_comes_again_and_what_is_acked_does_not(bridge: RunningBridge, home: Home) -> None:
+async def test_what_is_not_acked_comes_again_and_what_is_acked_does_not(
+    bridge: RunningBridge, home: Home
+) -> None:
     async with home.listen() as line:
         rings = []
         for _ in range(3):
@@ -186,7 +190,9 @@ async def test_rings_survive_a_restart_with_their_age_and_pictures(bridge: Runni
         assert after[0]["replay"] is True
         assert after[0]["age_ms"] > before[0]["age_ms"]
         changing = {"age_ms": 0, "replay": None}
-        assert [{**message, **changing} for message in after] == [{**message, **changing} for message in before]
+        assert [{**message, **changing} for message in after] == [
+            {**message, **changing} for message in before
+        ]
         assert await (await home.ask("GET", "/v1/rings/1/0.jpg")).read() == SHARP
         bridge.press(SHARP)
         assert (await line.ring())[0]["seq"] == 2

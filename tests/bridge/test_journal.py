@@ -1,0 +1,159 @@
+"""The journal keeps what it was given, in order, and survives damage."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pi_bridge.access import Client
+from pi_bridge.errors import JournalError
+from pi_bridge.journal import Journal
+from pi_bridge.model import Box, Embedding, Face, Ring, RingPicture
+
+NOW = datetime(2026, 11, 1, 12, 30, 15, 123000, tzinfo=UTC)
+FACE = Face(Box(0.25, 0.5, 0.125, 0.0625), 0.875, 0.75, Embedding("model", (0.5, -0.5)))
+CLIENT = Client("hash", "Home", NOW, NOW, 0)
+
+
+def a_ring(seq: int, at: datetime = NOW) -> Ring:
+    return Ring(seq, f"ring-{seq}", at, "boot", 1000 * seq, clock_ok=False, test=True)
+
+
+def a_picture(seq: int, n: int = 0) -> RingPicture:
+    return RingPicture(seq, f"ring-{seq}", n, -31, True, (FACE,))
+
+
+def content_of(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+@asynccontextmanager
+async def journal_at(path: Path) -> AsyncIterator[Journal]:
+    journal = Journal(path)
+    await journal.open()
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+async def test_what_was_stored_comes_back_as_it_was(path: Path) -> None:
+    async with journal_at(path) as journal:
+        journal.add_ring(a_ring(1))
+        journal.add_picture(a_picture(1, 0), b"first")
+        journal.add_picture(a_picture(1, 1), b"second")
+        journal.add_ring(a_ring(2))
+    async with journal_at(path) as journal:
+        assert await journal.rings_after(0) == [a_ring(1), a_picture(1, 0), a_picture(1, 1), a_ring(2)]
+        assert await journal.rings_after(1) == [a_ring(2)]
+        assert await journal.picture(1, 1) == b"second"
+        assert await journal.picture(1, 2) is None
+        assert await journal.newest_seq() == 2
+
+
+async def test_clients_are_kept_and_forgotten(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.save_client(CLIENT)
+        await journal.save_client(replace(CLIENT, acked_seq=7))
+        await journal.save_client(replace(CLIENT, token_hash="other"))
+        await journal.remove_client("other")
+    async with journal_at(path) as journal:
+        assert await journal.clients() == [replace(CLIENT, acked_seq=7)]
+
+
+async def test_number_of_a_ring_is_never_given_again(path: Path) -> None:
+    async with journal_at(path) as journal:
+        journal.add_ring(a_ring(1))
+        journal.add_ring(a_ring(2))
+        assert await journal.prune(rings=0, megabytes=0, before=NOW + timedelta(days=1)) == [1]
+        assert await journal.newest_seq() == 2
+        # The disk was full when ring 5 came, and had room again for its ack.
+        await journal.save_client(replace(CLIENT, acked_seq=5))
+        assert await journal.newest_seq() == 5
+
+
+async def test_oldest_rings_go_first_whatever_the_limit(path: Path) -> None:
+    async with journal_at(path) as journal:
+        for seq in range(1, 7):
+            journal.add_ring(a_ring(seq, NOW + timedelta(days=seq)))
+            journal.add_picture(a_picture(seq), bytes(400_000))
+        assert await journal.prune(rings=10, megabytes=10, before=None) == []
+        assert await journal.prune(rings=10, megabytes=10, before=NOW + timedelta(days=2)) == [1]
+        assert await journal.prune(rings=4, megabytes=10, before=None) == [2]
+        assert await journal.prune(rings=10, megabytes=1, before=None) == [3, 4]
+        assert await journal.rings_after(0) == [
+            a_ring(5, NOW + timedelta(days=5)),
+            a_picture(5),
+            a_ring(6, NOW + timedelta(days=6)),
+            a_picture(6),
+        ]
+        assert await journal.picture(4, 0) is None
+        assert await journal.picture(5, 0) == bytes(400_000)
+
+
+async def test_deleted_pictures_give_their_space_back(path: Path) -> None:
+    async with journal_at(path) as journal:
+        for seq in range(1, 6):
+            journal.add_ring(a_ring(seq))
+            journal.add_picture(a_picture(seq), bytes(1_000_000))
+        await journal.prune(rings=1, megabytes=10, before=None)
+    assert len(content_of(path)) < 2_000_000
+
+
+async def test_damaged_file_is_set_aside(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    overwrite(path, b"this was a journal once " * 1000)
+    async with journal_at(path) as journal:
+        journal.add_ring(a_ring(1))
+        assert await journal.rings_after(0) == [a_ring(1)]
+        assert journal.healthy
+    assert content_of(path.with_suffix(".damaged")).startswith(b"this was a journal once")
+    assert "damaged" in caplog.text
+
+
+async def test_clients_are_saved_from_a_damaged_file(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.save_client(replace(CLIENT, acked_seq=3))
+        for seq in range(1, 4):
+            journal.add_ring(a_ring(seq))
+            journal.add_picture(a_picture(seq), bytes(100_000))
+    content = content_of(path)
+    overwrite(path, content[:-200_000] + b"\xff" * 100_000 + content[-100_000:])
+    async with journal_at(path) as journal:
+        assert await journal.clients() == [replace(CLIENT, acked_seq=3)]
+        assert await journal.rings_after(0) == []
+        assert await journal.newest_seq() == 3
+
+
+async def test_without_a_usable_disk_the_memory_has_to_do(tmp_path: Path) -> None:
+    async with journal_at(tmp_path / "missing" / "journal.sqlite") as journal:
+        assert not journal.healthy
+        journal.add_ring(a_ring(1))
+        assert await journal.rings_after(0) == [a_ring(1)]
+
+
+async def test_a_failed_write_is_told_once_and_the_journal_recovers(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with journal_at(path) as journal:
+        await journal.add_ring(a_ring(1))
+        for _ in range(2):
+            with pytest.raises(JournalError):
+                await journal.add_ring(a_ring(1))  # its number is taken
+            assert not journal.healthy
+        assert [record.levelname for record in caplog.records].count("ERROR") == 1
+        await journal.add_ring(a_ring(2))
+        assert journal.healthy
