@@ -12,7 +12,7 @@ from yarl import URL
 
 from ..model import Face
 from ..recognition.errors import EngineSetupError, EngineUnavailableError, PhotoRefusedError, RecognitionError
-from .connection import HEARTBEAT_S, Connection
+from .connection import Connection
 from .errors import (
     BridgeAnswerError,
     BridgeAuthError,
@@ -149,7 +149,6 @@ class BridgeClient:
                     self._base / "ws",
                     ssl=self._pin,
                     headers=self._headers,
-                    heartbeat=HEARTBEAT_S,
                     timeout=_CLOSE_TIMEOUT,
                 )
         connection = Connection(socket)

@@ -10,7 +10,7 @@ import aiohttp
 from .errors import BridgeAnswerError, BridgeConnectionError, BridgeRefusedError
 from .messages import Done, Hello, Json, Message, Output, Pattern, read_message
 
-HEARTBEAT_S: Final = 10  # docs/protocol.md; the pong has half of it, so that a silent link is dead after 15 s
+SILENCE_S: Final = 15  # the bridge pings every 10 s, so that a link as silent as this is dead
 HELLO_S: Final = 10  # the bridge speaks first and at once; a slow Pi that is still starting gets this long
 ANSWER_S: Final = 5  # a command is carried out in milliseconds; no answer in this time will never come
 
@@ -97,7 +97,10 @@ class Connection:
             raise BridgeConnectionError("The connection broke") from err
 
     async def _read(self) -> Hello | Message | Done | None:
-        frame = await self._socket.receive()
+        try:
+            frame = await self._socket.receive(SILENCE_S)
+        except TimeoutError as err:
+            raise BridgeConnectionError("The bridge has fallen silent") from err
         if frame.type is not aiohttp.WSMsgType.TEXT:
             raise BridgeConnectionError("The connection ended")
         try:
