@@ -1,0 +1,106 @@
+"""The daemon as a whole: starting, ending, and what systemd hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+import socket
+
+import aiohttp
+import pytest
+
+from pi_bridge.config import Config, StorageConfig
+from pi_bridge.control import NotRunningError, ask
+from pi_bridge.errors import BridgeError, ConfigError, HardwareError
+from pi_bridge.model import Frame
+from pi_bridge.service import serve
+
+from .conftest import SHARP
+from .doubles import FakeCamera, FakeFaces, FakePanel, RunningBridge, running_bridge
+from .home import Home
+
+
+async def test_stopping_leaves_nothing_on_and_nothing_running(bridge: RunningBridge, tmp_path: Path) -> None:
+    bridge.press(SHARP)
+    await bridge.stop()
+    assert bridge.panel.closed
+    assert not any(bridge.panel.is_lit(output) for output, _ in bridge.panel.writes)
+    with pytest.raises(ConnectionError):
+        await asyncio.open_connection(bridge.host, bridge.port)
+    with pytest.raises(NotRunningError):
+        await ask(tmp_path / "state", "GET", "health")
+
+
+async def test_a_part_that_fails_ends_all(tmp_path: Path) -> None:
+    class Broken(FakeCamera):
+        async def run(self, deliver: Callable[[Frame], None], changed: Callable[[], None]) -> None:
+            raise HardwareError("it burns")
+
+    panel = FakePanel()
+    config = Config(storage=StorageConfig(path=tmp_path))
+    config = replace(config, server=replace(config.server, host="127.0.0.1", port=0))
+    with pytest.raises(ExceptionGroup) as failed:
+        await serve(config, panel, Broken(), FakeFaces())
+    assert failed.group_contains(HardwareError, match="it burns")
+    assert panel.closed
+
+
+async def test_taken_port_is_an_error_and_not_a_silent_doorbell(
+    bridge: RunningBridge, tmp_path: Path
+) -> None:
+    config = replace(bridge.config, storage=StorageConfig(path=tmp_path / "other"))
+    with pytest.raises(ExceptionGroup) as failed:
+        await serve(config, FakePanel(), FakeCamera(), FakeFaces())
+    assert failed.group_contains(OSError, match="address already in use")
+
+
+async def test_damaged_certificate_is_named_and_not_replaced(bridge: RunningBridge, tmp_path: Path) -> None:
+    await bridge.stop()
+    path = tmp_path / "state" / "certificate.pem"
+    await asyncio.to_thread(path.write_text, "damaged")
+    with pytest.raises(ExceptionGroup) as failed:
+        await serve(bridge.config, FakePanel(), FakeCamera(), FakeFaces())
+    assert failed.group_contains(ConfigError, match="certificate.pem is damaged")
+    assert await asyncio.to_thread(path.read_text) == "damaged"
+
+
+async def test_systemd_hears_when_the_bridge_answers_and_that_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "20000")
+        loop = asyncio.get_running_loop()
+        async with running_bridge(tmp_path / "state"):
+            heard = [await loop.sock_recv(systemd, 100) for _ in range(3)]
+    assert heard == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+
+
+async def test_owner_pairs_lists_and_revokes(bridge: RunningBridge, tmp_path: Path, nobody: Home) -> None:
+    state = tmp_path / "state"
+    assert (state / "control.sock").stat().st_mode & 0o777 == 0o600
+    answer = await ask(state, "POST", "pair")
+    assert answer["port"] == bridge.port
+    assert bridge.fingerprint.upper().startswith(answer["fingerprint"].replace(" ", ""))
+    await nobody.pair("Küche / 2", code=answer["code"])
+    assert [client["name"] for client in await ask(state, "GET", "clients")] == ["Küche / 2"]
+    assert (await ask(state, "GET", "health"))["clients"] == 1
+    with pytest.raises(BridgeError, match='There is no client named "Kitchen"'):
+        await ask(state, "DELETE", "clients", "Kitchen")
+    async with nobody.listen() as line:
+        await ask(state, "DELETE", "clients", "Küche / 2")
+        await line.ended()
+    assert (await nobody.ask("GET", "/v1/health")).status == 401
+    assert await ask(state, "GET", "clients") == []
+
+
+async def test_clients_of_the_same_name_can_be_told_apart(bridge: RunningBridge, tmp_path: Path) -> None:
+    async with aiohttp.ClientSession() as session:
+        for _ in range(3):
+            await Home(session, bridge).pair("Home")
+    names = [client["name"] for client in await ask(tmp_path / "state", "GET", "clients")]
+    assert sorted(names) == ["Home", "Home (2)", "Home (3)"]
