@@ -280,6 +280,10 @@ def _example_lines(key: Field[Any]) -> list[str]:
     ]
 
 
+def _fields(kind: type) -> dict[str, Field[Any]]:
+    return {item.name: item for item in fields(kind)}
+
+
 def _keys(kind: type) -> Iterator[Field[Any]]:
     return (item for item in fields(kind) if item.default_factory is MISSING)
 
@@ -293,9 +297,7 @@ def _section_type(section: Field[Any]) -> type:
 
 
 def _schema_of(kind: type) -> vol.Schema:
-    rules = {
-        key.name: vol.All(key.metadata["rule"].check, msg=key.metadata["rule"].allowed) for key in _keys(kind)
-    }
+    rules = {key.name: key.metadata["rule"].check for key in _keys(kind)}
     tables = {section.name: _schema_of(_section_type(section)) for section in _sections(kind)}
     return vol.Schema({vol.Optional(name): rule for name, rule in {**rules, **tables}.items()})
 
@@ -315,27 +317,28 @@ def _build(kind: type[_T], chosen: dict[str, Any]) -> _T:
 
 def _explain(data: dict[str, Any], error: vol.Invalid) -> str:
     """Return a mistake in one line: the key, the value and what is allowed."""
-    path = [str(part) for part in error.path]
-    name = ".".join(path)
-    if error.error_message == "extra keys not allowed":
-        return f"{name}: there is no such key{_did_you_mean(path)}"
-    value = _value_at(data, path)
-    if isinstance(error, vol.DictInvalid):
-        return f"{name} = {_toml(value)}: must be a table, written [{name}]"
-    return f"{name} = {_toml(value)}: must be {error.error_message}"
-
-
-def _did_you_mean(path: list[str]) -> str:
-    """Return the nearest key of the same table, or, failing that, the table that has a key of that name."""
+    *tables, key = (str(part) for part in error.path)
+    name = ".".join([*tables, key])
     kind: type = Config
-    for part in path[:-1]:
-        kind = _section_type(next(item for item in _sections(kind) if item.name == part))
-    known = [item.name for item in fields(kind)]
-    if near := difflib.get_close_matches(path[-1], known, 1):
-        return f"; did you mean {'.'.join([*path[:-1], near[0]])}?"
+    value: Any = data
+    for table in tables:
+        kind = _section_type(_fields(kind)[table])
+        value = value[table]
+    known = _fields(kind)
+    if key not in known:
+        return f"{name}: there is no such key{_did_you_mean(key, tables, list(known))}"
+    rule = known[key].metadata.get("rule")
+    allowed = rule.allowed if rule else f"a table, written [{name}]"
+    return f"{name} = {_toml(value[key])}: must be {allowed}"
+
+
+def _did_you_mean(key: str, tables: list[str], known: list[str]) -> str:
+    """Return the nearest key of the same table, or, failing that, the table that has a key of that name."""
+    if near := difflib.get_close_matches(key, known, 1):
+        return f"; did you mean {'.'.join([*tables, near[0]])}?"
     for section in _sections(Config):
-        if any(key.name == path[-1] for key in _keys(_section_type(section))):
-            return f"; did you mean {section.name}.{path[-1]}?"
+        if key in _fields(_section_type(section)):
+            return f"; did you mean {section.name}.{key}?"
     return f"; known are {', '.join(known)}"
 
 
@@ -352,12 +355,6 @@ def _shared_pins(data: dict[str, Any]) -> list[str]:
         for pin, names in users.items()
         if len(names) > 1
     ]
-
-
-def _value_at(data: Any, path: list[str]) -> Any:
-    for part in path:
-        data = data[part]
-    return data
 
 
 def _toml(value: object) -> str:
