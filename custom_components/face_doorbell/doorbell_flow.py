@@ -1,0 +1,211 @@
+"""The config flow of a doorbell: find the bridge, show its certificate, pair."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigFlowResult
+from homeassistant.const import CONF_CODE, CONF_HOST, CONF_ID, CONF_NAME, CONF_PORT, CONF_TOKEN
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
+from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
+from homeassistant.util.network import is_host_valid
+import voluptuous as vol
+
+from .bridge import (
+    BridgeAnswerError,
+    BridgeCertificateError,
+    BridgeClient,
+    BridgeError,
+    BridgeInfo,
+    BridgeRefusedError,
+    BridgeVersionError,
+    Pairing,
+)
+from .const import CONF_FINGERPRINT, CONF_KIND, DEFAULT_PORT, EntryKind
+from .entry_flow import EntryFlow
+
+SHOWN_BYTES: Final = 8  # of the fingerprint: enough to compare by eye, far too many to forge
+
+PAIR_COMMAND: Final = "sudo face-doorbell-bridge pair"
+
+# The refusals of POST /v1/pair, whose words are the keys of their texts.
+_PAIR_REFUSALS: Final = frozenset({"wrong_code", "pairing_closed", "too_many_tries"})
+
+_NO_FIELD_TO_TYPE: Final = TextSelector(TextSelectorConfig(autocomplete="off"))
+
+ADDRESS_SCHEMA: Final = vol.Schema(
+    {vol.Required(CONF_HOST): _NO_FIELD_TO_TYPE, vol.Required(CONF_PORT, default=DEFAULT_PORT): cv.port}
+)
+CODE_SCHEMA: Final = vol.Schema({vol.Required(CONF_CODE): _NO_FIELD_TO_TYPE})
+
+type Errors = dict[str, str]
+
+
+class DoorbellSteps(EntryFlow):
+    """The steps of a doorbell."""
+
+    _address: Mapping[str, Any]
+    _info: BridgeInfo
+
+    async def async_step_doorbell(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask where the bridge is."""
+        errors: Errors = {}
+        if user_input is not None and not (errors := await self._look(user_input)):
+            await self.async_set_unique_id(self._info.id, raise_on_progress=False)
+            self._abort_if_configured(updates=self._address)
+            return await self.async_step_pair()
+        return self._ask_address("doorbell", user_input, errors)
+
+    async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
+        """Take a bridge that has announced itself, or the new address of a known one."""
+        bridge_id = discovery_info.properties.get("id")
+        if not bridge_id or not discovery_info.port:
+            return self.async_abort(reason="not_a_bridge")
+        self._address = {CONF_HOST: discovery_info.host, CONF_PORT: discovery_info.port}
+        await self.async_set_unique_id(bridge_id)
+        self._abort_if_configured(updates=self._address)
+        name = discovery_info.properties.get("name") or discovery_info.name.partition(".")[0]
+        self.context["title_placeholders"] = {CONF_NAME: name}
+        return await self.async_step_zeroconf_confirm()
+
+    async def async_step_zeroconf_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask whether the discovered bridge is wanted."""
+        errors: Errors = {}
+        if user_input is not None and not (errors := await self._look(self._address)):
+            return await self.async_step_pair()
+        return self.async_show_form(
+            step_id="zeroconf_confirm",
+            description_placeholders={
+                **self.context["title_placeholders"],
+                CONF_HOST: self._address[CONF_HOST],
+            },
+            errors=errors,
+        )
+
+    async def async_step_reauth_doorbell(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask whether to pair again."""
+        errors: Errors = {}
+        if user_input is not None and not (errors := await self._look(self._get_reauth_entry().data)):
+            return await self.async_step_pair()
+        return self.async_show_form(step_id="reauth_doorbell", errors=errors)
+
+    async def async_step_reconfigure_doorbell(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask where the bridge is now; another bridge is refused."""
+        entry = self._get_reconfigure_entry()
+        await self.async_set_unique_id(entry.unique_id)
+        errors: Errors = {}
+        if user_input is not None and not (errors := await self._look(user_input)):
+            if self._info.fingerprint == entry.data[CONF_FINGERPRINT]:
+                return self._update(entry, {**entry.data, **self._address})
+            errors = {"base": "certificate_changed"}
+        return self._ask_address("reconfigure_doorbell", user_input or entry.data, errors)
+
+    async def async_step_pair(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show whom we are about to trust and trade the owner's code for a token."""
+        errors: Errors = {}
+        wait = 0
+        if user_input is not None:
+            try:
+                return self._paired(await self._pair(user_input[CONF_CODE]))
+            except BridgeCertificateError:
+                return await self._start_over()
+            except BridgeRefusedError as refused:
+                errors = _refusal(refused)
+                wait = refused.retry_after or 0
+            except BridgeError as err:
+                errors = {"base": _error_key(err)}
+        return self.async_show_form(
+            step_id="pair",
+            data_schema=CODE_SCHEMA,
+            description_placeholders={
+                CONF_NAME: self._info.name,
+                CONF_FINGERPRINT: _shown(self._info.fingerprint),
+                "command": PAIR_COMMAND,
+                "wait": str(wait),
+            },
+            errors=errors,
+        )
+
+    def _ask_address(self, step_id: str, shown: Mapping[str, Any] | None, errors: Errors) -> ConfigFlowResult:
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(ADDRESS_SCHEMA, shown),
+            errors=errors,
+        )
+
+    async def _look(self, address: Mapping[str, Any]) -> Errors:
+        """Remember who answers at an address; return what is wrong with it."""
+        host, port = address[CONF_HOST].strip(), address[CONF_PORT]
+        if not is_host_valid(host):
+            return {CONF_HOST: "invalid_host"}
+        try:
+            info = await BridgeClient.get_info(async_get_clientsession(self.hass), host, port)
+        except BridgeRefusedError as refused:
+            return (
+                {CONF_HOST: "host_refused"} if refused.code == "forbidden" else {"base": _error_key(refused)}
+            )
+        except BridgeError as err:
+            return {"base": _error_key(err)}
+        if self.unique_id not in (None, info.id):
+            return {"base": "wrong_bridge"}
+        self._address = {CONF_HOST: host, CONF_PORT: port}
+        self._info = info
+        return {}
+
+    async def _start_over(self) -> ConfigFlowResult:
+        """Ask again where the bridge is: another certificate than the one that was shown is another bridge."""
+        errors = {"base": "certificate_changed"}
+        if self.source == SOURCE_REAUTH:
+            return self.async_show_form(step_id="reauth_doorbell", errors=errors)
+        await self.async_set_unique_id(None)
+        return self._ask_address("doorbell", self._address, errors)
+
+    async def _pair(self, code: str) -> Pairing:
+        client = BridgeClient(
+            async_get_clientsession(self.hass),
+            self._address[CONF_HOST],
+            self._address[CONF_PORT],
+            self._info.fingerprint,
+        )
+        return await client.pair(code.strip(), self.hass.config.location_name)
+
+    def _paired(self, pairing: Pairing) -> ConfigFlowResult:
+        data = {
+            **self._address,
+            CONF_KIND: EntryKind.DOORBELL,
+            CONF_TOKEN: pairing.token,
+            CONF_FINGERPRINT: self._info.fingerprint,
+            CONF_ID: self._info.id,
+            CONF_NAME: self._info.name,
+        }
+        if self.source == SOURCE_REAUTH:
+            return self._update(self._get_reauth_entry(), data)
+        return self.async_create_entry(title=self._info.name, data=data)
+
+
+def _shown(fingerprint: str) -> str:
+    """Return the first bytes of a fingerprint in groups of two, as the bridge prints them."""
+    start = fingerprint[: 2 * SHOWN_BYTES].upper()
+    return " ".join(start[at : at + 4] for at in range(0, len(start), 4))
+
+
+def _refusal(refused: BridgeRefusedError) -> Errors:
+    if refused.code not in _PAIR_REFUSALS:
+        return {"base": _error_key(refused)}
+    return {CONF_CODE if refused.code == "wrong_code" else "base": refused.code}
+
+
+def _error_key(err: BridgeError) -> str:
+    """Return the key of the text for an error of a bridge that is not paired yet."""
+    match err:
+        case BridgeCertificateError():
+            return "certificate_changed"
+        case BridgeVersionError():
+            return "bridge_too_new" if err.newer else "bridge_too_old"
+        case BridgeAnswerError() | BridgeRefusedError():
+            return "not_a_bridge"
+        case _:
+            return "bridge_unreachable"

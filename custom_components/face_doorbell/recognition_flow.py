@@ -1,0 +1,260 @@
+"""The config flow of the recognition: choose an engine, check it, keep its settings."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigFlowResult, OptionsFlow
+from homeassistant.const import PERCENTAGE
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import voluptuous as vol
+from yarl import URL
+
+from .bridge import FacesState
+from .const import (
+    CONF_ACCESS_KEY_ID,
+    CONF_BUCKET,
+    CONF_COLLECTION,
+    CONF_ENDPOINT_URL,
+    CONF_ENGINE,
+    CONF_KIND,
+    CONF_MARGIN,
+    CONF_MODE,
+    CONF_REGION,
+    CONF_SECRET_ACCESS_KEY,
+    CONF_SESSION_TOKEN,
+    CONF_THRESHOLD,
+    ENGINE_LOCAL,
+    ENGINE_REKOGNITION,
+    EntryKind,
+)
+from .engines import aws_settings
+from .entries import doorbell_entries
+from .entry_flow import EntryFlow
+from .recognition import rekognition
+from .recognition.decision import DEFAULT_MARGIN, DEFAULT_THRESHOLD
+from .recognition.errors import EngineSetupError, EngineUnavailableError, RecognitionError
+from .recognition.rekognition import REGIONS, Mode
+
+TITLE: Final = "Face recognition"
+UNIQUE_ID: Final = "recognition"  # there is one only
+DEFAULT_REGION: Final = "eu-west-1"  # allows ten times the requests of its neighbours
+DEFAULT_COLLECTION: Final = "face_doorbell"
+SECTION_ADVANCED: Final = "advanced"
+
+# Below this an engine confuses strangers with persons; a margin beyond it leaves everybody unknown.
+LEAST_THRESHOLD: Final = 50
+LARGEST_MARGIN: Final = 20
+
+# Where the text of an engine's error belongs; what is not here concerns the form as a whole.
+ERROR_FIELDS: Final[Mapping[str, str]] = {
+    "invalid_auth": CONF_SECRET_ACCESS_KEY,
+    "wrong_region": CONF_REGION,
+    "bucket_missing": CONF_BUCKET,
+    "bucket_taken": CONF_BUCKET,
+    "invalid_bucket": CONF_BUCKET,
+    "invalid_collection": CONF_COLLECTION,
+}
+
+_SECRET: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
+_TEXT: Final = TextSelector(TextSelectorConfig(autocomplete="off"))
+
+KEYS_SCHEMA: Final = vol.Schema(
+    {
+        vol.Required(CONF_ACCESS_KEY_ID): _TEXT,
+        vol.Required(CONF_SECRET_ACCESS_KEY): _SECRET,
+        vol.Optional(CONF_SESSION_TOKEN): _SECRET,
+    }
+)
+
+ADVANCED_SCHEMA: Final = vol.Schema(
+    {
+        vol.Optional(CONF_SESSION_TOKEN): _SECRET,
+        vol.Optional(CONF_ENDPOINT_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
+    }
+)
+
+OPTIONS_SCHEMA: Final = vol.Schema(
+    {
+        vol.Required(CONF_THRESHOLD, default=DEFAULT_THRESHOLD): NumberSelector(
+            NumberSelectorConfig(
+                min=LEAST_THRESHOLD,
+                max=100,
+                step=0.5,
+                unit_of_measurement=PERCENTAGE,
+                mode=NumberSelectorMode.SLIDER,
+            )
+        ),
+        vol.Required(CONF_MARGIN, default=DEFAULT_MARGIN): NumberSelector(
+            NumberSelectorConfig(
+                min=0,
+                max=LARGEST_MARGIN,
+                step=0.5,
+                unit_of_measurement=PERCENTAGE,
+                mode=NumberSelectorMode.SLIDER,
+            )
+        ),
+    }
+)
+
+
+class RecognitionSteps(EntryFlow):
+    """The steps of the recognition."""
+
+    async def async_step_recognition(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which engine recognizes."""
+        if self.source == SOURCE_USER:
+            await self.async_set_unique_id(UNIQUE_ID, raise_on_progress=False)
+            self._abort_if_unique_id_configured()
+        return self.async_show_menu(step_id="recognition", menu_options=[ENGINE_LOCAL, ENGINE_REKOGNITION])
+
+    async def async_step_local(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Take the engine of the doorbells, if one of them can do it now."""
+        try:
+            self._check_local()
+        except RecognitionError as err:
+            return self.async_show_form(step_id="local", errors={"base": err.key})
+        return self._save({CONF_ENGINE: ENGINE_LOCAL})
+
+    async def async_step_rekognition(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the settings of AWS and try them."""
+        stored = self._stored_settings()
+        schema = _settings_schema(keep_secret=bool(stored))
+        errors: dict[str, str] = {}
+        placeholders: Mapping[str, str] = {}
+        if user_input is not None:
+            data = _with_stored_secret(_flat(user_input), stored)
+            try:
+                await _check(data)
+            except RecognitionError as err:
+                errors, placeholders = {ERROR_FIELDS.get(err.key, "base"): err.key}, err.placeholders
+            else:
+                return self._save({CONF_ENGINE: ENGINE_REKOGNITION, **data})
+        return self.async_show_form(
+            step_id="rekognition",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input or _without_secrets(stored)),
+            description_placeholders=placeholders,
+            errors=errors,
+        )
+
+    async def async_step_reauth_recognition(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for other keys and try them with the settings that stay."""
+        entry = self._get_reauth_entry()
+        errors: dict[str, str] = {}
+        placeholders: Mapping[str, str] = {}
+        if user_input is not None:
+            data = {**entry.data, CONF_SESSION_TOKEN: None, **user_input}
+            try:
+                await _check(data)
+            except RecognitionError as err:
+                field = ERROR_FIELDS.get(err.key, "base")
+                errors = {field if field in KEYS_SCHEMA.schema else "base": err.key}
+                placeholders = err.placeholders
+            else:
+                return self._update(entry, data)
+        shown = user_input or {CONF_ACCESS_KEY_ID: entry.data[CONF_ACCESS_KEY_ID]}
+        return self.async_show_form(
+            step_id="reauth_recognition",
+            data_schema=self.add_suggested_values_to_schema(KEYS_SCHEMA, shown),
+            description_placeholders=placeholders,
+            errors=errors,
+        )
+
+    def _check_local(self) -> None:
+        """Raise unless a doorbell is connected that can find and embed faces."""
+        connected = [
+            entry.runtime_data for entry in doorbell_entries(self.hass) if entry.runtime_data.connected
+        ]
+        if not connected:
+            raise EngineUnavailableError("no_doorbell")
+        if all(doorbell.data.bridge.faces is not FacesState.OK for doorbell in connected):
+            raise EngineSetupError("no_faces")
+
+    def _stored_settings(self) -> Mapping[str, Any]:
+        """Return the settings of AWS that are to be changed; empty when there are none."""
+        if self.source != SOURCE_RECONFIGURE:
+            return {}
+        data = self._get_reconfigure_entry().data
+        return data if data[CONF_ENGINE] == ENGINE_REKOGNITION else {}
+
+    def _save(self, settings: Mapping[str, Any]) -> ConfigFlowResult:
+        data = {CONF_KIND: EntryKind.RECOGNITION, **settings}
+        if self.source == SOURCE_RECONFIGURE:
+            return self._update(self._get_reconfigure_entry(), data)
+        return self.async_create_entry(title=TITLE, data=data)
+
+
+class RecognitionOptionsFlow(OptionsFlow):
+    """Change the decision rule."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for threshold and margin."""
+        if user_input is not None:
+            return self.async_create_entry(data=user_input)
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(OPTIONS_SCHEMA, self.config_entry.options),
+        )
+
+
+def _settings_schema(*, keep_secret: bool) -> vol.Schema:
+    """Return the form of the settings; `keep_secret`: there is a stored one to fall back on."""
+    secret = vol.Optional if keep_secret else vol.Required
+    return vol.Schema(
+        {
+            vol.Required(CONF_ACCESS_KEY_ID): _TEXT,
+            secret(CONF_SECRET_ACCESS_KEY): _SECRET,
+            vol.Required(CONF_REGION, default=DEFAULT_REGION): SelectSelector(
+                SelectSelectorConfig(options=REGIONS, mode=SelectSelectorMode.DROPDOWN)
+            ),
+            vol.Required(CONF_BUCKET): _TEXT,
+            vol.Required(CONF_COLLECTION, default=DEFAULT_COLLECTION): _TEXT,
+            vol.Required(CONF_MODE, default=Mode.SEARCH): SelectSelector(
+                SelectSelectorConfig(options=list(Mode), translation_key=CONF_MODE)
+            ),
+            vol.Required(SECTION_ADVANCED): section(ADVANCED_SCHEMA, {"collapsed": True}),
+        }
+    )
+
+
+def _flat(user_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the form's values without its section."""
+    advanced: dict[str, Any] = user_input[SECTION_ADVANCED]
+    return {key: value for key, value in user_input.items() if key != SECTION_ADVANCED} | advanced
+
+
+def _with_stored_secret(data: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with the stored secret, and the token that belongs to it, if no new one was entered."""
+    if CONF_SECRET_ACCESS_KEY in data:
+        return dict(data)
+    return {
+        CONF_SESSION_TOKEN: stored.get(CONF_SESSION_TOKEN),
+        **data,
+        CONF_SECRET_ACCESS_KEY: stored[CONF_SECRET_ACCESS_KEY],
+    }
+
+
+def _without_secrets(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what may be shown of stored settings, as the form wants it."""
+    shown = {key: value for key, value in stored.items() if key != CONF_SECRET_ACCESS_KEY}
+    return {**shown, SECTION_ADVANCED: {CONF_ENDPOINT_URL: stored.get(CONF_ENDPOINT_URL)}}
+
+
+async def _check(data: Mapping[str, Any]) -> None:
+    """Try settings; raises RecognitionError."""
+    endpoint = data.get(CONF_ENDPOINT_URL)
+    if endpoint and not URL(endpoint).absolute:
+        raise EngineSetupError("invalid_endpoint")
+    await rekognition.check(aws_settings(data))
