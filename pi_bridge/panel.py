@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 import os
 import sys
 import tempfile
@@ -24,7 +24,7 @@ _REMEDIES: Final = (
     ("busy", "another program holds the pin: stop it, or choose another pin"),
     ("can not open gpiochip", "there is no /dev/gpiochip*, or this user is not in the group gpio"),
     ("ermission", "this user is not in the group gpio"),
-    ("physical pull", "this pin has a resistor of its own: choose another pin, or the other pull"),
+    ("pull", "this pin has a resistor of its own: choose another pin, or the other pull"),
 )
 
 
@@ -60,9 +60,9 @@ class GpioPanel:
             self._factory = _pi_pins()
         try:
             self._claim(edge)
-        except _gpio_errors() as error:
+        except HardwareError:
             self.close()
-            raise HardwareError(f"the panel's pins cannot be used: {error}{_remedy(str(error))}") from error
+            raise
 
     def write(self, output: Output, lit: bool) -> None:
         """Light or sound an output, or end it; nothing before `start` and after `close`."""
@@ -85,13 +85,17 @@ class GpioPanel:
         button, leds = self._config.button, self._config.leds
         pins = {Output.GREEN: leds.green, Output.RED: leds.red, Output.BUZZER: self._config.buzzer.pin}
         for output, pin in pins.items():
-            self._outputs[output] = DigitalOutputDevice(pin, pin_factory=self._factory)
-        # No bounce_time: gpiozero would report a press that much later, and a shorter one never.
-        self._button = DigitalInputDevice(button.pin, pull_up=button.pull == "up", pin_factory=self._factory)
-        self._button.when_activated = lambda: edge(True)
-        self._button.when_deactivated = lambda: edge(False)
-        if self._button.is_active:
-            edge(True)
+            with _naming(output, pin):
+                self._outputs[output] = DigitalOutputDevice(pin, pin_factory=self._factory)
+        with _naming("button", button.pin):
+            # No bounce_time: gpiozero would report a press that much later, and a shorter one never.
+            self._button = DigitalInputDevice(
+                button.pin, pull_up=button.pull == "up", pin_factory=self._factory
+            )
+            self._button.when_activated = lambda: edge(True)
+            self._button.when_deactivated = lambda: edge(False)
+            if self._button.is_active:
+                edge(True)
 
     def _edge(self, at_ns: int, pressed: bool, on_press: Callable[[int], None]) -> None:
         last_ns, self._last_edge_ns = self._last_edge_ns, at_ns
@@ -119,6 +123,15 @@ def _pi_pins() -> Factory:
         raise HardwareError("this is no Raspberry Pi: use the simulator") from error
     except _gpio_errors() as error:
         raise HardwareError(f"the Pi's pins cannot be opened: {error}{_remedy(str(error))}") from error
+
+
+@contextmanager
+def _naming(part: str, pin: int) -> Iterator[None]:
+    """Turn what gpiozero and lgpio raise into an error that says which part of the panel it is."""
+    try:
+        yield
+    except _gpio_errors() as error:
+        raise HardwareError(f"{part} on GPIO{pin} cannot be used: {error}{_remedy(str(error))}") from error
 
 
 def _gpio_errors() -> tuple[type[Exception], ...]:

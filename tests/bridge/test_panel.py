@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+import subprocess
+import sys
+import threading
+import time
+
+from gpiozero.pins.mock import MockFactory, MockPin
+import pytest
+
+from pi_bridge.config import ButtonConfig, Config
+from pi_bridge.errors import HardwareError
+from pi_bridge.model import Output
+from pi_bridge.panel import GpioPanel
+
+CONFIG = Config(button=ButtonConfig(lockout_ms=200))
+LOCKOUT_S = 0.2
+
+
+class Door:
+    """The real panel on mock pins, with its presses."""
+
+    def __init__(self, config: Config = CONFIG) -> None:
+        self.pins = MockFactory()
+        self.config = config
+        self.panel = GpioPanel(config, self.pins)
+        self.presses: asyncio.Queue[int] = asyncio.Queue()
+
+    @property
+    def button(self) -> MockPin:
+        return self.pins.pin(self.config.button.pin)
+
+    def start(self) -> None:
+        self.panel.start(self.presses.put_nowait)
+
+    def press(self) -> None:
+        self.button.drive_low()
+
+    def release(self) -> None:
+        self.button.drive_high()
+
+    async def quiet(self) -> int:
+        """Let the lockout pass; return how many presses counted until now."""
+        await asyncio.sleep(LOCKOUT_S)
+        return self.presses.qsize()
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    door = Door()
+    yield door
+    door.panel.close()
+
+
+async def test_a_press_is_told_in_the_loop_with_its_moment(door: Door) -> None:
+    door.start()
+    before = time.monotonic_ns()
+    threading.Thread(target=door.press).start()  # as lgpio calls: from a thread of its own
+    pressed_ns = await door.presses.get()
+    assert before <= pressed_ns <= time.monotonic_ns()
+
+
+async def test_a_short_tap_counts(door: Door) -> None:
+    door.start()
+    door.press()
+    door.release()
+    assert await door.presses.get()
+
+
+async def test_bouncing_contacts_ring_once(door: Door) -> None:
+    door.start()
+    for _ in range(20):
+        door.press()
+        door.release()
+    assert await door.quiet() == 1
+
+
+async def test_bouncing_at_the_release_of_a_long_press_does_not_ring_again(door: Door) -> None:
+    door.start()
+    door.press()
+    assert await door.quiet() == 1
+    for _ in range(10):
+        door.release()
+        door.press()
+    door.release()
+    assert await door.quiet() == 1
+
+
+async def test_the_next_press_after_the_lockout_rings_again(door: Door) -> None:
+    door.start()
+    for rings in (1, 2, 3):
+        door.press()
+        door.release()
+        assert await door.quiet() == rings
+
+
+async def test_a_button_held_at_the_start_counts_as_a_press() -> None:
+    class HeldPin(MockPin):  # type: ignore[misc] # gpiozero comes without types
+        """A pin that somebody holds low, whatever its resistor pulls."""
+
+        def _set_pull(self, value: str) -> None:
+            super()._set_pull(value)
+            self.drive_low()
+
+    door = Door()
+    door.pins.pin_class = HeldPin
+    door.start()
+    assert await door.quiet() == 1
+    door.panel.close()
+
+
+async def test_a_button_to_3_3_volts() -> None:
+    door = Door(replace(CONFIG, button=ButtonConfig(pull="down")))
+    door.start()
+    door.button.drive_high()
+    assert await door.presses.get()
+    door.panel.close()
+
+
+async def test_outputs_drive_their_pins(door: Door) -> None:
+    door.start()
+    numbers = {Output.GREEN: 17, Output.RED: 27, Output.BUZZER: 22}
+    for lit in (True, False):
+        for output, number in numbers.items():
+            door.panel.write(output, lit)
+            assert bool(door.pins.pin(number).state) is lit
+
+
+async def test_close_switches_everything_off_and_releases_the_pins(door: Door) -> None:
+    door.start()
+    pins = [door.pins.pin(number) for number in (17, 27, 22)]
+    for output in Output:
+        door.panel.write(output, True)
+    door.panel.close()
+    assert not any(pin.state for pin in pins)
+    assert all(pin.function == "input" for pin in pins)
+    door.panel.write(Output.GREEN, True)  # an output's timer may come later
+    door.panel.close()
+
+
+def test_a_press_while_the_daemon_ends_is_swallowed() -> None:
+    door = Door()
+
+    async def start() -> None:
+        door.start()
+
+    asyncio.run(start())
+    door.press()  # the loop is closed; an exception here would end all events of a real pin
+    door.panel.close()
+
+
+async def test_a_pin_that_cannot_be_used_is_named_with_a_remedy() -> None:
+    door = Door(replace(CONFIG, button=ButtonConfig(pin=2, pull="down")))  # GPIO2 has a resistor to 3.3 V
+    with pytest.raises(HardwareError, match=r"button on GPIO2 cannot be used: .*; .*choose another pin"):
+        door.start()
+    other = Door()
+    other.start()  # nothing of the failed one is left
+    other.panel.close()
+
+
+def test_without_a_pi_it_says_so() -> None:
+    """In a process of its own: importing lgpio changes the working directory."""
+    script = """
+import asyncio
+from pi_bridge.config import Config
+from pi_bridge.errors import HardwareError
+from pi_bridge.panel import GpioPanel
+async def main():
+    try:
+        GpioPanel(Config()).start(print)
+    except HardwareError as error:
+        print("HardwareError:", error)
+asyncio.run(main())
+"""
+    if Path("/proc/device-tree/system/linux,revision").exists():
+        pytest.skip("this is a Pi")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("HardwareError:")
+    assert "lgpio" in done.stdout or "Raspberry Pi" in done.stdout
