@@ -110,9 +110,7 @@ class Journal:
                 "bytes": megabytes * 1_000_000,
                 "before": iso_utc(before) if before else "",
             }
-            deleted = [row[0] for row in connection.execute(_PRUNE, limits)]
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
-            return deleted
+            return [row[0] for row in connection.execute(_PRUNE, limits)]
 
         return self._do(delete)
 
@@ -211,7 +209,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     """Open a sound journal or make a new one; raises sqlite3.DatabaseError when the file is damaged."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table
+        connection.execute("PRAGMA auto_vacuum = FULL")  # counts only before the first table
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
