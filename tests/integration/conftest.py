@@ -1,10 +1,11 @@
 """For the tests that run inside Home Assistant."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from pi_bridge.faces import Faces
 from tests import photos
 from tests.bridge.doubles import FakeFaces, RunningBridge, one_face, running_bridge
 
@@ -19,9 +20,30 @@ def custom_integrations(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
+def hass_config_dir(hass_tmp_config_dir: str) -> str:
+    """Give each test a configuration folder of its own, for its visits and faces."""
+    return hass_tmp_config_dir
+
+
+@pytest.fixture
 async def bridge(tmp_path: Path) -> AsyncIterator[RunningBridge]:
     """A real bridge over loopback; a face good enough to decide on stands before its camera."""
     photo = photos.photo("obama2")
     finder = FakeFaces({photo: one_face(0.9)})
     async with running_bridge(tmp_path / "bridge", photos=[photo], finder=finder) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def face_models() -> Iterator[Faces]:
+    """Find faces as the bridge does on the Pi."""
+    faces = Faces()
+    yield faces
+    faces.close()
+
+
+@pytest.fixture
+async def seeing_bridge(face_models: Faces, tmp_path: Path) -> AsyncIterator[RunningBridge]:
+    """A real bridge with its real face models."""
+    async with running_bridge(tmp_path / "bridge", finder=face_models) as running:
         yield running
