@@ -53,11 +53,14 @@ def known(person_id: str, similarity: float = 97.0) -> FaceAnswer:
     return FaceAnswer(BOX, person_id, similarity)
 
 
+Answer = Sequence[FaceAnswer] | RecognitionError
+
+
 @dataclass
 class ScriptedEngine:
     """Answers by the book: the next of `answers` each time, the last one for ever; waits for `go` first."""
 
-    answers: Sequence[Sequence[FaceAnswer] | RecognitionError] = ((STRANGER,),)
+    answers: Sequence[Answer] = ((STRANGER,),)
     name: str = "scripted"
     go: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[Picture] = field(default_factory=list)
@@ -142,10 +145,10 @@ def recognition(persons: Mapping[str, str] | None = None, **data: Any) -> MockCo
 
 
 async def add_recognition(
-    hass: HomeAssistant, engine: ScriptedEngine, persons: Mapping[str, str] | None = None
+    hass: HomeAssistant, engine: ScriptedEngine, persons: Mapping[str, str] | None = None, **data: Any
 ) -> MockConfigEntry:
     """Set up face recognition with an engine by the book."""
-    entry = recognition(persons)
+    entry = recognition(persons, **data)
     with patch("custom_components.face_doorbell.engines.LocalEngine", return_value=engine):
         await set_up(hass, entry)
     return entry
@@ -185,7 +188,7 @@ def state(hass: HomeAssistant, entity_id: str) -> State:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until something holds that nobody announces."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0.01)
 
 

@@ -26,8 +26,8 @@ from custom_components.face_doorbell.bridge import (
 )
 from custom_components.face_doorbell.bridge.acks import Acks
 from custom_components.face_doorbell.recognition.errors import EngineUnavailableError, PhotoRefusedError
+from pi_bridge.model import Output as BridgeOutput
 from tests import photos
-from tests.bridge import doubles
 from tests.bridge.doubles import RunningBridge
 
 
@@ -161,7 +161,7 @@ async def test_commands_are_answered(client: BridgeClient, bridge: RunningBridge
     changed = await listening
     assert isinstance(changed, StateChange)
     assert changed.state.outputs[Output.GREEN] is Pattern.ON
-    assert bridge.panel.is_lit(doubles.Output.GREEN)
+    assert bridge.panel.is_lit(BridgeOutput.GREEN)
     await connection.close()
 
 

@@ -1,0 +1,240 @@
+"""The visit log: whole or not at all, kept as long as promised, there again after a restart."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.face_doorbell import visits
+from custom_components.face_doorbell.const import DOMAIN
+from custom_components.face_doorbell.model import Box, Outcome
+from custom_components.face_doorbell.visits import VISITS, Timings, Visit, VisitFace, VisitLog, VisitPicture
+from tests import photos
+from tests.bridge.doubles import RunningBridge
+
+from .helpers import (
+    LAST_PICTURE,
+    LAST_VISITOR,
+    RECOGNIZED,
+    VISITOR,
+    ScriptedEngine,
+    add_doorbell,
+    add_recognition,
+    change,
+    known,
+    state,
+    until_acked,
+)
+
+JPEG = b"\xff\xd8 one picture \xff\xd9"
+
+
+def visit(at: datetime, outcome: Outcome | None = Outcome.UNKNOWN) -> Visit:
+    return Visit(
+        visit_id=str(uuid4()),
+        doorbell_id="9f3c21ab",
+        at=at,
+        outcome=outcome,
+        faces=(VisitFace(Box(0.1, 0.2, 0.3, 0.4), "ann-1", "Ann", 97.5),),
+        pictures=(VisitPicture(0, -31),),
+        picture=0,
+        timings=Timings(ring=2, decision=310),
+        calls={"search": 1},
+    )
+
+
+@pytest.fixture
+async def log(hass: HomeAssistant, tmp_path: Path) -> VisitLog:
+    return await load(hass, tmp_path)
+
+
+async def load(hass: HomeAssistant, tmp_path: Path) -> VisitLog:
+    log = VisitLog(hass, tmp_path / "visits")
+    await log.async_load()
+    return log
+
+
+def kept(log: VisitLog) -> list[Visit]:
+    return list(log.newest_first("9f3c21ab"))
+
+
+async def test_a_visit_is_there_after_a_restart(hass: HomeAssistant, log: VisitLog, tmp_path: Path) -> None:
+    stored = visit(dt_util.utcnow())
+    await log.async_add(stored, {0: JPEG})
+
+    again = await load(hass, tmp_path)
+
+    assert kept(again) == [stored]
+    assert stored.visit_id in again
+    assert await again.async_picture(stored.visit_id, 0) == JPEG
+
+
+async def test_the_newest_comes_first_whenever_it_was_stored(
+    hass: HomeAssistant, log: VisitLog, tmp_path: Path
+) -> None:
+    now = dt_util.utcnow()
+    new, old = visit(now), visit(now - timedelta(hours=1))
+    await log.async_add(new, {})
+    await log.async_add(old, {})
+
+    assert kept(log) == [new, old]
+    assert kept(await load(hass, tmp_path)) == [new, old]
+
+
+async def test_a_changed_record_is_there_after_a_restart(
+    hass: HomeAssistant, log: VisitLog, tmp_path: Path
+) -> None:
+    stored = visit(dt_util.utcnow())
+    await log.async_add(stored, {0: JPEG})
+    changed = replace(stored, timings=Timings(ring=2, decision=310, answer=315))
+
+    await log.async_amend(changed)
+
+    assert kept(log) == [changed]
+    assert kept(await load(hass, tmp_path)) == [changed]
+
+
+async def test_half_a_visit_is_no_visit(
+    hass: HomeAssistant, log: VisitLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power fails before the folder has its name."""
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError("no power")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fail)
+        with pytest.raises(OSError, match="no power"):
+            await log.async_add(visit(dt_util.utcnow()), {0: JPEG})
+    assert list((tmp_path / "visits").iterdir())
+
+    assert kept(log) == []
+    assert kept(await load(hass, tmp_path)) == []
+    assert not list((tmp_path / "visits").iterdir())
+
+
+async def test_what_cannot_be_read_stays_and_hurts_nobody(
+    hass: HomeAssistant, log: VisitLog, tmp_path: Path
+) -> None:
+    stored = visit(dt_util.utcnow())
+    await log.async_add(stored, {0: JPEG})
+    foreign = tmp_path / "visits" / "notes"
+    foreign.mkdir()
+
+    assert kept(await load(hass, tmp_path)) == [stored]
+    assert foreign.exists()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "days"),
+    [(Outcome.RECOGNIZED, 90), (Outcome.UNKNOWN, 30), (Outcome.NO_FACE, 30), (Outcome.FAILED, 30), (None, 30)],
+)
+async def test_visits_are_forgotten_in_time(
+    hass: HomeAssistant,
+    log: VisitLog,
+    tmp_path: Path,
+    freezer: FrozenDateTimeFactory,
+    *,
+    outcome: Outcome | None,
+    days: int,
+) -> None:
+    stored = visit(dt_util.utcnow(), outcome)
+    await log.async_add(stored, {0: JPEG})
+
+    freezer.tick(timedelta(days=days) - timedelta(hours=1))
+    await log.async_prune()
+    assert kept(log) == [stored]
+
+    freezer.tick(timedelta(hours=2))
+    await log.async_prune()
+    assert kept(log) == []
+    assert not list((tmp_path / "visits").iterdir())
+
+
+@pytest.mark.parametrize("limits", [{"KEEP_VISITS": 2}, {"KEEP_BYTES": 2_500}])
+async def test_the_oldest_make_room(
+    log: VisitLog, monkeypatch: pytest.MonkeyPatch, limits: Mapping[str, int]
+) -> None:
+    for name, value in limits.items():
+        monkeypatch.setattr(visits, name, value)
+    now = dt_util.utcnow()
+    stored = [visit(now - timedelta(minutes=minutes)) for minutes in range(4)]
+    for each in reversed(stored):
+        await log.async_add(each, {0: bytes(500)})
+
+    assert kept(log) == stored[:2]
+
+
+async def test_the_last_visitor_is_known_after_a_restart(hass: HomeAssistant, bridge: RunningBridge) -> None:
+    await add_recognition(hass, ScriptedEngine([[known("ann-1")]]), {"ann-1": "Ann"})
+    entry = await add_doorbell(hass, bridge)
+    bridge.press()
+    await until_acked(bridge)
+    before = state(hass, LAST_VISITOR), state(hass, LAST_PICTURE).state
+
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.data[VISITS] = await load(hass, Path(hass.config.path(DOMAIN)))
+    await hass.config_entries.async_setup(entry.entry_id)
+
+    assert state(hass, LAST_VISITOR).state == "Ann"
+    assert state(hass, LAST_VISITOR).attributes == before[0].attributes
+    assert state(hass, RECOGNIZED).state == "on"
+    assert state(hass, LAST_PICTURE).state == before[1]
+
+
+async def test_a_visit_keeps_its_pictures_and_times(hass: HomeAssistant, bridge: RunningBridge) -> None:
+    await add_recognition(hass, ScriptedEngine([[known("ann-1")]]), {"ann-1": "Ann"})
+    await add_doorbell(hass, bridge)
+    bridge.press()
+    await until_acked(bridge)
+
+    stored = hass.data[VISITS].get(state(hass, VISITOR).attributes["visit_id"])
+
+    assert stored is not None
+    assert stored.outcome is Outcome.RECOGNIZED
+    assert stored.names == ["Ann"]
+    assert [picture.n for picture in stored.pictures] == [0]
+    assert stored.calls == {"look": 1}
+    times = stored.timings
+    assert None not in (times.ring, times.picture, times.decision, times.answer)
+    assert times.ring <= times.picture <= times.decision <= times.answer  # type: ignore[operator] # not None
+
+
+async def test_pictures_are_for_those_who_are_logged_in(
+    hass: HomeAssistant,
+    bridge: RunningBridge,
+    hass_client: ClientSessionGenerator,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    await add_recognition(hass, ScriptedEngine([[known("ann-1")]]), {"ann-1": "Ann"})
+    await add_doorbell(hass, bridge)
+    bridge.press()
+    await until_acked(bridge)
+    visit_id = state(hass, VISITOR).attributes["visit_id"]
+    url = f"/api/face_doorbell/visits/{visit_id}/0.jpg"
+
+    answer = await (await hass_client()).get(url)
+    assert (answer.status, await answer.read()) == (200, photos.photo("obama2"))
+    assert (await (await hass_client_no_auth()).get(url)).status == 401
+
+
+@pytest.mark.parametrize("path", ["{visit_id}/7.jpg", "nobody/0.jpg", "{visit_id}/visit.json"])
+async def test_no_other_file_is_served(
+    hass: HomeAssistant, bridge: RunningBridge, hass_client: ClientSessionGenerator, path: str
+) -> None:
+    await add_doorbell(hass, bridge)
+    async with change(hass, LAST_VISITOR) as visited:
+        bridge.press()
+        visit_id = (await visited).attributes["visit_id"]
+    client = await hass_client()
+
+    answer = await client.get(f"/api/face_doorbell/visits/{path.format(visit_id=visit_id)}")
+
+    assert answer.status == 404
