@@ -22,6 +22,8 @@ from .photos import KNOWN, NOBODY, Photos, lay_out_photos
 from .process import ProcessFailedError, free_port
 
 DOMAIN = "face_doorbell"
+FLOWS = "/api/config/config_entries/flow"
+SUBENTRY_FLOWS = "/api/config/config_entries/subentries/flow"
 DEMO_FOLDER = REPOSITORY / ".demo"
 PORT = 8123
 PAGE_PORT = 8468
@@ -56,23 +58,17 @@ class Visit:
 
 async def set_up(home: HomeAssistant, doorbell: Doorbell, photos: Photos) -> None:
     """Add the doorbell, recognition with the local engine, and one known person, as the user interface would."""
-    flows = "/api/config/config_entries/flow"
     tell("pairing the doorbell with Home Assistant")
     address = {"host": "127.0.0.1", "port": doorbell.port}
     code = {"code": await doorbell.pairing_code()}
-    await home.run_flow(flows, {"handler": DOMAIN}, {"next_step_id": "doorbell"}, address, code)
+    paired = await home.run_flow(FLOWS, {"handler": DOMAIN}, {"next_step_id": "doorbell"}, address, code)
     tell("setting up recognition with the local engine")
-    recognition = await home.run_flow(
-        flows, {"handler": DOMAIN}, {"next_step_id": "recognition"}, {"next_step_id": "local"}
-    )
+    _, next_flow = paired["next_flow"]
+    recognition = await home.walk_flow(FLOWS, next_flow, {"next_step_id": "local"})
     tell(f"adding {KNOWN} with {len(photos.enrolled)} photos")
     uploads = {f"photo_{number}": await home.upload(path) for number, path in enumerate(photos.enrolled, 1)}
-    entry_id = recognition["result"]["entry_id"]
-    await home.run_flow(
-        "/api/config/config_entries/subentries/flow",
-        {"handler": [entry_id, "person"]},
-        {"name": KNOWN, **uploads},
-    )
+    _, next_flow = recognition["next_flow"]
+    await home.walk_flow(SUBENTRY_FLOWS, next_flow, {"name": KNOWN, **uploads})
     await add_dashboard(home)
 
 

@@ -187,21 +187,23 @@ class HomeAssistant:
         return response
 
     async def run_flow(self, path: str, start: Mapping[str, object], *answers: Mapping[str, object]) -> Json:
-        """Walk a config or subentry flow (`path` of its index) with one answer a step; return its last result.
+        """Start a config or subentry flow (`path` of its index) and walk it; see `walk_flow`."""
+        step = await self.post(path, start)
+        return await self.walk_flow(path, step["flow_id"], *answers)
+
+    async def walk_flow(self, path: str, flow_id: str, *answers: Mapping[str, object]) -> Json:
+        """Walk a flow that waits for an answer, with one answer a step, and return its result.
 
         Raises ApiError when a step shows errors or the flow does not end with the last answer.
         """
-        step = await self.post(path, start)
+        step: Json = {}
         for answer in answers:
-            if step["type"] in ("create_entry", "abort"):
-                break
-            step = await self.post(f"{path}/{step['flow_id']}", answer)
+            step = await self.post(f"{path}/{flow_id}", answer)
             if step.get("errors"):
                 raise ApiError(f"flow step {step['step_id']}: {step['errors']}")
-        if step["type"] != "create_entry":
-            raise ApiError(f"flow ended with {step['type']}: {step.get('reason') or step.get('step_id')}")
-        result: Json = step
-        return result
+        if step.get("type") != "create_entry":
+            raise ApiError(f"flow ended with {step.get('type')}: {step.get('reason') or step.get('step_id')}")
+        return step
 
     @contextlib.asynccontextmanager
     async def websocket(self) -> AsyncIterator[WebSocket]:
