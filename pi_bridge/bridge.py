@@ -57,7 +57,7 @@ class Bridge:
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Read what the clients have not acked; bursts will run in `tasks`."""
         self._tasks = tasks
-        self._clients = {client.token_hash: client for client in await self._journal.clients()}
+        self._clients.update({client.token_hash: client for client in await self._journal.clients()})
         self._newest_seq = await self._journal.newest_seq()
         ring: Ring | None = None
         best: int | None = None

@@ -33,7 +33,7 @@ SHUTDOWN_S: Final = 2.0  # aiohttp would wait a minute for streams that never en
 
 MAX_SOCKETS: Final = 8
 MAX_STREAMS: Final = 64
-MAX_FACES_REQUESTS: Final = 4  # each may hold ten megabytes while the one finder works through them
+MAX_FACES_REQUESTS: Final = 4  # each may hold ten megabytes while it waits for its turn
 
 _PAIR: Final = vol.Schema(
     {vol.Required("code"): str, vol.Required("client"): vol.All(str, str.strip, vol.Length(min=1, max=60))},
@@ -80,6 +80,7 @@ class Server:
         self._sockets = Slots(MAX_SOCKETS)
         self._streams = Slots(MAX_STREAMS)
         self._faces = Slots(MAX_FACES_REQUESTS)
+        self._one_photo = asyncio.Lock()
         self._staying: dict[asyncio.Task[Any], str] = {}
 
     @asynccontextmanager
@@ -181,7 +182,8 @@ class Server:
         with self._faces.take():
             image = await _read_body(request, MAX_IMAGE_BYTES)
             try:
-                found = await self._bridge.faces.find(image)
+                async with self._one_photo:  # so a ring waits for one at most
+                    found = await self._bridge.faces.find(image)
             except FacesOffError as error:
                 raise Refused(503, "no_faces", "The face models are not available on this bridge.") from error
             except NotAnImageError as error:

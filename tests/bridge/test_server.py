@@ -300,7 +300,16 @@ async def test_unknown_types_and_fields_are_ignored(bridge: RunningBridge, home:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no json", "[1]", "7", '{"type": "ack"}', '{"type": "ack", "seq": "x"}', "[" * 4000]
+    "text",
+    [
+        "",
+        "no json",
+        "[1]",
+        "7",
+        '{"type": "ack"}',
+        '{"type": "ack", "seq": "x"}',
+        pytest.param("[" * 4000, id="deeply nested"),
+    ],
 )
 async def test_malformed_messages_end_the_session_and_nothing_else(
     bridge: RunningBridge, home: Home, text: str
