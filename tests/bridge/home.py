@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 
 from .doubles import RunningBridge
+
+Stream: TypeAlias = aiohttp.MultipartReader | aiohttp.multipart.MultipartResponseWrapper
 
 
 class Home:
@@ -63,7 +65,7 @@ class Home:
     @asynccontextmanager
     async def watch(
         self,
-    ) -> AsyncIterator[aiohttp.MultipartReader | aiohttp.multipart.MultipartResponseWrapper]:
+    ) -> AsyncIterator[Stream]:
         """Open the live picture."""
         url = self._url("/v1/stream.mjpg")
         async with self._session.get(url, ssl=self._pin, headers=self._headers()) as response:

@@ -10,11 +10,12 @@ import aiohttp
 import pytest
 
 from pi_bridge.errors import NotAnImageError
+from pi_bridge.mjpeg import RESEND_S
 from pi_bridge.model import Box, Embedding, Face, FacesFound, FacesState, Output
 
 from .conftest import EMPTY, SHARP
 from .doubles import FakeFaces, RunningBridge, running_bridge
-from .home import Home
+from .home import Home, Stream
 
 CLOSED = [
     ("GET", "/v1/ws"),
@@ -214,23 +215,32 @@ async def test_missing_things_are_not_found(home: Home) -> None:
         assert await code_of(await home.ask("GET", path)) == (404, "not_found")
 
 
-async def test_live_picture_starts_twice_shows_the_newest_and_repeats_it(
-    bridge: RunningBridge, home: Home
-) -> None:
+async def next_frame(reader: Stream) -> bytes:
+    part = await reader.next()
+    assert isinstance(part, aiohttp.BodyPartReader)
+    assert part.headers["Content-Type"] == "image/jpeg"
+    return bytes(await part.read())
+
+
+async def test_live_picture_starts_twice(tmp_path: Path) -> None:
+    async with (
+        running_bridge(tmp_path / "state", photos=[SHARP]) as bridge,
+        aiohttp.ClientSession() as session,
+    ):
+        home = Home(session, bridge)
+        await home.pair()
+        async with home.watch() as reader, asyncio.timeout(RESEND_S / 2):
+            assert [await next_frame(reader), await next_frame(reader)] == [SHARP, SHARP]
+
+
+async def test_live_picture_shows_the_newest_and_repeats_it(bridge: RunningBridge, home: Home) -> None:
     async with home.watch() as reader:
-
-        async def next_frame() -> bytes:
-            part = await reader.next()
-            assert isinstance(part, aiohttp.BodyPartReader)
-            assert part.headers["Content-Type"] == "image/jpeg"
-            return bytes(await part.read())
-
-        assert [await next_frame(), await next_frame()] == [EMPTY, EMPTY]
+        assert await next_frame(reader) == EMPTY
         bridge.camera.show(SHARP)
-        while (frame := await next_frame()) == EMPTY:
+        while (frame := await next_frame(reader)) == EMPTY:
             pass
         assert frame == SHARP
-        assert [await next_frame(), await next_frame()] == [SHARP, SHARP]  # nothing new came
+        assert [await next_frame(reader), await next_frame(reader)] == [SHARP, SHARP]  # nothing new came
         assert (await (await home.ask("GET", "/v1/health")).json())["viewers"] == 1
 
 
