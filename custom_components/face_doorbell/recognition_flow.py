@@ -66,6 +66,9 @@ ERROR_FIELDS: Final[Mapping[str, str]] = {
     "invalid_collection": CONF_COLLECTION,
 }
 
+# Fields that need not be filled in: an empty one is as if it was not there.
+MAY_BE_EMPTY: Final = frozenset({CONF_SECRET_ACCESS_KEY, CONF_SESSION_TOKEN, CONF_ENDPOINT_URL})
+
 _SECRET: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 _TEXT: Final = TextSelector(TextSelectorConfig(autocomplete="off"))
 
@@ -133,7 +136,7 @@ class RecognitionSteps(EntryFlow):
         errors: dict[str, str] = {}
         placeholders: Mapping[str, str] = {}
         if user_input is not None:
-            data = _with_stored_secret(_flat(user_input), stored)
+            data = _entered(user_input, stored)
             try:
                 await _check(data)
             except RecognitionError as err:
@@ -155,7 +158,8 @@ class RecognitionSteps(EntryFlow):
         errors: dict[str, str] = {}
         placeholders: Mapping[str, str] = {}
         if user_input is not None:
-            data = {**entry.data, CONF_SESSION_TOKEN: None, **user_input}
+            kept = {field: value for field, value in entry.data.items() if field != CONF_SESSION_TOKEN}
+            data = {**kept, **_entered(user_input, {})}
             try:
                 await _check(data)
             except RecognitionError as err:
@@ -217,7 +221,7 @@ def _settings_schema(*, keep_secret: bool) -> vol.Schema:
             vol.Required(CONF_ACCESS_KEY_ID): _TEXT,
             secret(CONF_SECRET_ACCESS_KEY): _SECRET,
             vol.Required(CONF_REGION, default=DEFAULT_REGION): SelectSelector(
-                SelectSelectorConfig(options=REGIONS, mode=SelectSelectorMode.DROPDOWN)
+                SelectSelectorConfig(options=list(REGIONS), mode=SelectSelectorMode.DROPDOWN)
             ),
             vol.Required(CONF_BUCKET): _TEXT,
             vol.Required(CONF_COLLECTION, default=DEFAULT_COLLECTION): _TEXT,
@@ -229,21 +233,19 @@ def _settings_schema(*, keep_secret: bool) -> vol.Schema:
     )
 
 
-def _flat(user_input: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the form's values without its section."""
-    advanced: dict[str, Any] = user_input[SECTION_ADVANCED]
-    return {key: value for key, value in user_input.items() if key != SECTION_ADVANCED} | advanced
+def _entered(user_input: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the form's values as they are stored: without blanks around them and fields that were left empty.
 
-
-def _with_stored_secret(data: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with the stored secret, and the token that belongs to it, if no new one was entered."""
-    if CONF_SECRET_ACCESS_KEY in data:
-        return dict(data)
-    return {
-        CONF_SESSION_TOKEN: stored.get(CONF_SESSION_TOKEN),
-        **data,
-        CONF_SECRET_ACCESS_KEY: stored[CONF_SECRET_ACCESS_KEY],
-    }
+    If no secret was entered, it is the stored one, with the token that belongs to it.
+    """
+    fields = {**user_input, **user_input.get(SECTION_ADVANCED, {})}
+    fields.pop(SECTION_ADVANCED, None)
+    entered = {field: value.strip() for field, value in fields.items()}
+    entered = {field: value for field, value in entered.items() if value or field not in MAY_BE_EMPTY}
+    if entered.get(CONF_SECRET_ACCESS_KEY):
+        return entered
+    kept = {field: stored[field] for field in (CONF_SECRET_ACCESS_KEY, CONF_SESSION_TOKEN) if field in stored}
+    return {CONF_SECRET_ACCESS_KEY: "", **kept, **entered}
 
 
 def _without_secrets(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,364 @@
+"""Persons and their photos: real uploads, the real bridge with its real face models, and AWS with the same eyes."""
+
+from collections.abc import Callable, Coroutine, Iterator
+import io
+from pathlib import Path
+from typing import Any
+
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+from moto import mock_aws
+from PIL import Image
+import pytest
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.face_doorbell.const import DOMAIN
+from tests.bridge.doubles import RunningBridge
+from tests.fake_rekognition import RealEyes, fake_rekognition
+from tests.photos import photo, two_people
+from tests.recognition.conftest import Cloud
+
+from .flow_tools import Step, add_doorbell, answer, answer_person, choose, start, start_person, state, upload
+from .test_config_flow_recognition import SETTINGS
+
+Upload = Callable[[bytes], Coroutine[Any, Any, str]]
+
+
+@pytest.fixture
+async def send(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Upload:
+    """Upload a file."""
+    assert await async_setup_component(hass, "file_upload", {})
+    client = await hass_client()
+    return lambda content: upload(client, content)
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant, seeing_bridge: RunningBridge) -> ConfigEntry:
+    """Recognition on the doorbell."""
+    await add_doorbell(hass, seeing_bridge)
+    step = await start(hass, choose("recognition"), choose("local"))
+    added: ConfigEntry = step["result"]
+    return added
+
+
+@pytest.fixture(scope="module")
+def eyes() -> RealEyes:
+    return RealEyes()
+
+
+@pytest.fixture
+def cloud(eyes: RealEyes) -> Iterator[Cloud]:
+    """AWS that sees as the bridge does."""
+    with mock_aws(), fake_rekognition(eyes) as rekognition:
+        yield Cloud(rekognition)
+
+
+@pytest.fixture
+async def cloud_entry(hass: HomeAssistant, cloud: Cloud) -> ConfigEntry:
+    """Recognition with AWS."""
+    step = await start(hass, choose("recognition"), choose("rekognition"))
+    step = await answer(hass, step, SETTINGS)
+    added: ConfigEntry = step["result"]
+    return added
+
+
+def stored(hass: HomeAssistant) -> dict[str, bytes]:
+    """Return all files that the gallery keeps, by path."""
+    people = Path(hass.config.path(DOMAIN)) / "people"
+    return {str(path.relative_to(people)): path.read_bytes() for path in people.rglob("*") if path.is_file()}
+
+
+def uploads(hass: HomeAssistant) -> int:
+    """Return how many uploads Home Assistant still keeps."""
+    return len(hass.data["file_upload"].files)
+
+
+async def add_person(hass: HomeAssistant, entry: ConfigEntry, send: Upload, name: str, *photos: bytes) -> str:
+    """Add a person; return the id."""
+    step = await start_person(hass, entry)
+    fields = {f"photo_{number}": await send(content) for number, content in enumerate(photos, 1)}
+    step = await answer_person(hass, step, {"name": name, **fields})
+    assert step["type"] == "create_entry", step
+    person_id: str = step["data"]["person_id"]
+    return person_id
+
+
+def people(entry: ConfigEntry) -> dict[str, str]:
+    """Return the names of the subentries by their unique ids."""
+    return {subentry.unique_id or "": subentry.title for subentry in entry.subentries.values()}
+
+
+# Adding
+
+
+async def test_a_person_is_added_with_three_photos(
+    hass: HomeAssistant, entry: ConfigEntry, send: Upload
+) -> None:
+    step = await start_person(hass, entry)
+    assert step["step_id"] == "user"
+    step = await answer_person(
+        hass,
+        step,
+        {
+            "name": "  Barack   Obama ",
+            "photo_1": await send(photo("obama")),
+            "photo_2": await send(photo("obama2")),
+            "photo_3": await send(photo("obama3")),
+        },
+    )
+    assert step["type"] == "create_entry"
+    (subentry,) = entry.subentries.values()
+    person_id = subentry.data["person_id"]
+    assert (subentry.title, subentry.unique_id, subentry.subentry_type) == (
+        "Barack Obama",
+        person_id,
+        "person",
+    )
+    assert subentry.data == {"person_id": person_id}
+    assert state(entry) is ConfigEntryState.LOADED
+    (person,) = entry.runtime_data.persons
+    assert (person.id, person.name, len(person.photos)) == (person_id, "Barack Obama", 3)
+    assert uploads(hass) == 0
+
+
+async def test_one_photo_is_enough(hass: HomeAssistant, entry: ConfigEntry, send: Upload) -> None:
+    person_id = await add_person(hass, entry, send, "Joe", photo("biden"))
+    assert people(entry) == {person_id: "Joe"}
+
+
+def large_image() -> bytes:
+    """Return a real photo of 20 MB."""
+    return photo("obama") + bytes(20_000_000)
+
+
+def tiny_image() -> bytes:
+    target = io.BytesIO()
+    Image.open(io.BytesIO(photo("obama"))).resize((60, 60)).save(target, "JPEG")
+    return target.getvalue()
+
+
+BAD_PHOTOS: dict[str, Callable[[], bytes]] = {
+    "photo_no_face": lambda: photo("brick"),
+    "photo_several_faces": two_people,
+    "photo_not_an_image": lambda: b"%PDF-1.7 not a picture",
+    "photo_too_large": large_image,
+    "photo_too_small": tiny_image,
+}
+
+
+@pytest.mark.parametrize("key", BAD_PHOTOS)
+async def test_a_bad_photo_is_named_and_leaves_nothing(
+    hass: HomeAssistant, entry: ConfigEntry, send: Upload, key: str
+) -> None:
+    step = await start_person(hass, entry)
+    good = await send(photo("biden"))
+    step = await answer_person(
+        hass, step, {"name": "Joe", "photo_1": good, "photo_2": await send(BAD_PHOTOS[key]())}
+    )
+    assert step["errors"] == {"photo_2": key}
+    assert people(entry) == {}
+    assert entry.runtime_data.persons == ()
+    assert stored(hass) == {}
+    assert uploads(hass) == 0
+
+    # The good photo need not be chosen again.
+    step = await answer_person(hass, step, {"name": "Joe", "photo_1": good})
+    assert step["type"] == "create_entry"
+    assert [person.name for person in entry.runtime_data.persons] == ["Joe"]
+
+
+async def test_what_is_wrong_with_a_photo_is_told_in_numbers(
+    hass: HomeAssistant, entry: ConfigEntry, send: Upload
+) -> None:
+    step = await start_person(hass, entry)
+    step = await answer_person(hass, step, {"name": "Both", "photo_1": await send(two_people())})
+    assert step["errors"] == {"photo_1": "photo_several_faces"}
+    assert step["description_placeholders"] == {"count": "2"}
+    step = await answer_person(hass, step, {"name": "Both", "photo_1": await send(large_image())})
+    assert step["description_placeholders"] == {"limit_mb": "10"}
+
+
+async def test_an_upload_that_is_gone_is_asked_for_again(
+    hass: HomeAssistant, entry: ConfigEntry, send: Upload
+) -> None:
+    step = await start_person(hass, entry)
+    file_id = await send(photo("biden"))
+    hass.data["file_upload"].files.clear()
+    step = await answer_person(hass, step, {"name": "Joe", "photo_1": file_id})
+    assert step["errors"] == {"photo_1": "photo_gone"}
+    step = await answer_person(hass, step, {"name": "Joe", "photo_1": await send(photo("biden"))})
+    assert step["type"] == "create_entry"
+
+
+@pytest.mark.parametrize(("name", "error"), [("joe", "person_name_taken"), ("  ", "person_name_empty")])
+async def test_a_name_that_cannot_be_is_said_and_loses_no_photo(
+    hass: HomeAssistant, entry: ConfigEntry, send: Upload, name: str, error: str
+) -> None:
+    await add_person(hass, entry, send, "Joe", photo("biden"))
+    before = stored(hass)
+    step = await start_person(hass, entry)
+    file_id = await send(photo("obama"))
+    step = await answer_person(hass, step, {"name": name, "photo_1": file_id})
+    assert step["errors"] == {"name": error}
+    assert list(people(entry).values()) == ["Joe"]
+    assert stored(hass) == before
+
+    step = await answer_person(hass, step, {"name": "Barack", "photo_1": file_id})
+    assert step["type"] == "create_entry"
+    assert sorted(people(entry).values()) == ["Barack", "Joe"]
+
+
+async def test_without_a_doorbell_nobody_is_added(
+    hass: HomeAssistant, entry: ConfigEntry, send: Upload, seeing_bridge: RunningBridge
+) -> None:
+    (doorbell,) = [each for each in hass.config_entries.async_entries(DOMAIN) if each is not entry]
+    await hass.config_entries.async_unload(doorbell.entry_id)
+    step = await start_person(hass, entry)
+    file_id = await send(photo("biden"))
+    step = await answer_person(hass, step, {"name": "Joe", "photo_1": file_id})
+    assert step["errors"] == {"base": "no_doorbell"}
+    assert stored(hass) == {}
+
+    await hass.config_entries.async_setup(doorbell.entry_id)
+    step = await answer_person(hass, step, {"name": "Joe", "photo_1": file_id})
+    assert step["type"] == "create_entry"
+
+
+async def test_a_recognition_that_is_not_running_changes_nobody(
+    hass: HomeAssistant, entry: ConfigEntry
+) -> None:
+    await hass.config_entries.async_unload(entry.entry_id)
+    step = await start_person(hass, entry)
+    assert (step["type"], step["reason"]) == ("abort", "not_loaded")
+
+
+async def test_what_aws_refuses_leaves_nothing(
+    hass: HomeAssistant, cloud_entry: ConfigEntry, cloud: Cloud, send: Upload
+) -> None:
+    before = cloud.state()
+    step = await start_person(hass, cloud_entry)
+    file_id = await send(photo("biden"))
+    for operation, code, error in (
+        ("IndexFaces", "AccessDeniedException", "missing_permission"),
+        ("PutObject", "AccessDenied", "missing_permission"),
+        ("CreateUser", "InternalServerError", "service_unavailable"),
+    ):
+        with cloud.failing(operation, code):
+            step = await answer_person(hass, step, {"name": "Joe", "photo_1": file_id})
+        assert step["errors"] == {"base": error}
+        assert people(cloud_entry) == {}
+        assert stored(hass) == {}
+    step = await answer_person(hass, step, {"name": "Joe", "photo_1": file_id})
+    assert step["type"] == "create_entry"
+    assert cloud.state() != before
+
+
+async def test_a_photo_of_somebody_else_is_refused_by_aws(
+    hass: HomeAssistant, cloud_entry: ConfigEntry, cloud: Cloud, send: Upload
+) -> None:
+    step = await start_person(hass, cloud_entry)
+    first = await send(photo("biden"))
+    step = await answer_person(
+        hass, step, {"name": "Joe", "photo_1": first, "photo_3": await send(photo("astronaut"))}
+    )
+    assert step["errors"] == {"photo_3": "photo_other_person"}
+    assert people(cloud_entry) == {}
+    assert stored(hass) == {}
+    step = await answer_person(hass, step, {"name": "Joe", "photo_1": first})
+    assert step["type"] == "create_entry"
+
+
+# Changing
+
+
+@pytest.fixture
+async def joe(hass: HomeAssistant, entry: ConfigEntry, send: Upload) -> str:
+    """A person with one photo."""
+    return await add_person(hass, entry, send, "Joe", photo("biden"))
+
+
+async def change(hass: HomeAssistant, entry: ConfigEntry, person_id: str, what: str) -> Step:
+    """Walk to what is to be changed of a person."""
+    (subentry_id,) = [each.subentry_id for each in entry.subentries.values() if each.unique_id == person_id]
+    step: Step = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, "person"), context={"source": SOURCE_RECONFIGURE, "subentry_id": subentry_id}
+    )
+    assert step["menu_options"] == ["rename", "add_photos", "remove_photos"]
+    assert step["description_placeholders"] == {"name": entry.subentries[subentry_id].title}
+    return await answer_person(hass, step, choose(what))
+
+
+async def test_a_person_gets_another_name(
+    hass: HomeAssistant, entry: ConfigEntry, send: Upload, joe: str
+) -> None:
+    await add_person(hass, entry, send, "Barack", photo("obama"))
+    step = await change(hass, entry, joe, "rename")
+    step = await answer_person(hass, step, {"name": "barack"})
+    assert step["errors"] == {"name": "person_name_taken"}
+    assert step["description_placeholders"]["name"] == "barack"
+    assert people(entry)[joe] == "Joe"
+
+    step = await answer_person(hass, step, {"name": "Joseph"})
+    assert (step["type"], step["reason"]) == ("abort", "reconfigure_successful")
+    assert people(entry)[joe] == "Joseph"
+    assert entry.runtime_data.person(joe).name == "Joseph"
+
+
+async def test_photos_are_added_all_or_none(hass: HomeAssistant, entry: ConfigEntry, send: Upload) -> None:
+    barack = await add_person(hass, entry, send, "Barack", photo("obama"))
+    before = stored(hass)
+    step = await change(hass, entry, barack, "add_photos")
+    good = await send(photo("obama2"))
+    step = await answer_person(hass, step, {"photo_1": good, "photo_2": await send(photo("brick"))})
+    assert step["errors"] == {"photo_2": "photo_no_face"}
+    assert stored(hass) == before
+
+    step = await answer_person(hass, step, {"photo_1": good, "photo_2": await send(photo("obama3"))})
+    assert step["reason"] == "reconfigure_successful"
+    assert len(entry.runtime_data.person(barack).photos) == 3
+
+
+async def test_photos_are_removed_but_not_the_last(
+    hass: HomeAssistant, entry: ConfigEntry, send: Upload
+) -> None:
+    barack = await add_person(hass, entry, send, "Barack", photo("obama"), photo("obama2"))
+    first, second = (each.id for each in entry.runtime_data.person(barack).photos)
+    step = await change(hass, entry, barack, "remove_photos")
+    (selector,) = step["data_schema"].schema.values()
+    assert [option["value"] for option in selector.config["options"]] == [first, second]
+
+    step = await answer_person(hass, step, {"photos": [first, second]})
+    assert step["errors"] == {"base": "last_photo"}
+    assert len(entry.runtime_data.person(barack).photos) == 2
+
+    step = await answer_person(hass, step, {"photos": [first]})
+    assert step["reason"] == "reconfigure_successful"
+    assert [each.id for each in entry.runtime_data.person(barack).photos] == [second]
+
+    step = await change(hass, entry, barack, "remove_photos")
+    assert (step["type"], step["reason"]) == ("abort", "no_photos")
+
+
+async def test_a_person_without_a_gallery_entry_has_no_photos_to_remove(
+    hass: HomeAssistant, entry: ConfigEntry, joe: str
+) -> None:
+    await entry.runtime_data.remove_person(joe)
+    step = await change(hass, entry, joe, "remove_photos")
+    assert (step["type"], step["reason"]) == ("abort", "no_photos")
+
+
+async def test_a_deleted_person_is_forgotten(hass: HomeAssistant, entry: ConfigEntry, joe: str) -> None:
+    (subentry_id,) = entry.subentries
+    hass.config_entries.async_remove_subentry(entry, subentry_id)
+    await hass.async_block_till_done()
+    assert entry.runtime_data.persons == ()
+    assert stored(hass) == {}
+
+
+async def test_a_person_survives_a_restart_of_recognition(
+    hass: HomeAssistant, entry: ConfigEntry, joe: str
+) -> None:
+    await hass.config_entries.async_reload(entry.entry_id)
+    (person,) = entry.runtime_data.persons
+    assert (person.id, person.name, len(person.photos)) == (joe, "Joe", 1)

@@ -1,0 +1,351 @@
+"""Choosing what recognizes the faces, and what can go wrong with AWS; the doorbell is the real one."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry, ConfigEntryState, FlowType
+from homeassistant.core import HomeAssistant
+from moto import mock_aws
+import pytest
+
+from custom_components.face_doorbell.const import DOMAIN
+from pi_bridge.model import FacesState
+from tests.bridge.doubles import FakeFaces, RunningBridge
+from tests.fake_rekognition import PaintedEyes, fake_rekognition
+from tests.recognition.conftest import BUCKET, REGION, Cloud
+
+from .flow_tools import Step, add_doorbell, answer, choose, start, state
+
+KEYS = {"access_key_id": "AKIATEST", "secret_access_key": "very secret"}
+SETTINGS: dict[str, Any] = {
+    **KEYS,
+    "region": REGION,
+    "bucket": BUCKET,
+    "collection": "face_doorbell",
+    "mode": "search",
+    "advanced": {},
+}
+STORED = {
+    "kind": "recognition",
+    "engine": "rekognition",
+    **{key: value for key, value in SETTINGS.items() if key != "advanced"},
+}
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    """AWS with a bucket."""
+    with mock_aws(), fake_rekognition(PaintedEyes()) as rekognition:
+        yield Cloud(rekognition)
+
+
+async def to_recognition(hass: HomeAssistant) -> Step:
+    """Walk to the choice of the engine."""
+    step = await start(hass, choose("recognition"))
+    assert step["menu_options"] == ["local", "rekognition"]
+    return step
+
+
+async def add_rekognition(hass: HomeAssistant) -> ConfigEntry:
+    """Set up Amazon Rekognition."""
+    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
+    step = await answer(hass, step, SETTINGS)
+    assert step["type"] == "create_entry", step
+    entry: ConfigEntry = step["result"]
+    assert state(entry) is ConfigEntryState.LOADED
+    return entry
+
+
+async def reconfigure(hass: HomeAssistant, entry: ConfigEntry, engine: str) -> Step:
+    step: Step = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+    assert step["step_id"] == "recognition"
+    return await answer(hass, step, choose(engine))
+
+
+def suggested(step: Step) -> dict[str, Any]:
+    """Return what a form shows in its fields."""
+    shown: dict[str, Any] = {}
+    for marker, validator in step["data_schema"].schema.items():
+        fields = validator.schema.schema if hasattr(validator, "options") else {marker: validator}
+        shown |= {
+            str(field): field.description["suggested_value"]
+            for field in fields
+            if field.description and field.description.get("suggested_value")
+        }
+    return shown
+
+
+# The doorbell itself
+
+
+async def test_the_doorbell_itself_recognizes(hass: HomeAssistant, bridge: RunningBridge) -> None:
+    await add_doorbell(hass, bridge)
+    step = await answer(hass, await to_recognition(hass), choose("local"))
+    assert step["type"] == "create_entry"
+    entry = step["result"]
+    assert (entry.title, entry.unique_id) == ("Face recognition", "recognition")
+    assert entry.data == {"kind": "recognition", "engine": "local"}
+    assert state(entry) is ConfigEntryState.LOADED
+    assert entry.supports_options
+
+    flow_type, flow_id = step["next_flow"]
+    assert flow_type is FlowType.CONFIG_SUBENTRIES_FLOW
+    assert hass.config_entries.subentries.async_get(flow_id)["step_id"] == "user"
+
+
+async def test_without_a_doorbell_nothing_recognizes_itself(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    step = await answer(hass, await to_recognition(hass), choose("local"))
+    assert (step["step_id"], step["errors"]) == ("local", {"base": "no_doorbell"})
+    assert hass.config_entries.async_entries(DOMAIN) == []
+
+    await add_doorbell(hass, bridge)
+    step = await answer(hass, step, {})
+    assert step["type"] == "create_entry"
+
+
+async def test_a_doorbell_without_face_models_does_not_do(hass: HomeAssistant, bridge: RunningBridge) -> None:
+    assert isinstance(bridge.faces, FakeFaces)
+    bridge.faces.state = FacesState.OFF
+    doorbell = await add_doorbell(hass, bridge)
+    step = await answer(hass, await to_recognition(hass), choose("local"))
+    assert (step["step_id"], step["errors"]) == ("local", {"base": "no_faces"})
+    assert hass.config_entries.async_entries(DOMAIN) == [doorbell]
+
+    bridge.faces.state = FacesState.OK
+    await hass.config_entries.async_reload(doorbell.entry_id)
+    step = await answer(hass, step, {})
+    assert step["type"] == "create_entry"
+
+
+async def test_there_is_one_recognition_only(hass: HomeAssistant, bridge: RunningBridge) -> None:
+    await add_doorbell(hass, bridge)
+    late = await start(hass)
+    step = await answer(hass, await to_recognition(hass), choose("local"))
+    assert step["type"] == "create_entry"
+    late = await answer(hass, late, choose("recognition"))
+    assert (late["type"], late["reason"]) == ("abort", "already_configured")
+
+
+# Amazon Rekognition
+
+
+async def test_rekognition_is_checked_and_kept(hass: HomeAssistant, cloud: Cloud) -> None:
+    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
+    assert step["step_id"] == "rekognition"
+    step = await answer(
+        hass, step, {**SETTINGS, "mode": "compare", "advanced": {"session_token": "for an hour"}}
+    )
+    assert step["type"] == "create_entry"
+    assert step["result"].data == {**STORED, "mode": "compare", "session_token": "for an hour"}
+    assert state(step["result"]) is ConfigEntryState.LOADED
+    assert step["next_flow"][0] is FlowType.CONFIG_SUBENTRIES_FLOW
+
+
+class Refusal(NamedTuple):
+    """What AWS answers to an operation, and what the form then says."""
+
+    operation: str
+    code: str
+    errors: dict[str, str]
+    message: str = ""
+    told: Mapping[str, str] = {}
+
+
+REFUSALS = (
+    Refusal("GetCallerIdentity", "InvalidClientTokenId", {"secret_access_key": "invalid_auth"}),
+    Refusal("DetectFaces", "UnrecognizedClientException", {"secret_access_key": "invalid_auth"}),
+    Refusal("GetCallerIdentity", "SignatureDoesNotMatch", {"base": "clock_skew"}, "Signature expired: now"),
+    Refusal("DetectFaces", "SubscriptionRequiredException", {"base": "account_not_ready"}),
+    Refusal("HeadBucket", "404", {"bucket": "bucket_missing"}),
+    Refusal("PutObject", "AccessDenied", {"base": "missing_permission"}, told={"action": "s3:PutObject"}),
+    Refusal(
+        "IndexFaces",
+        "AccessDeniedException",
+        {"base": "missing_permission"},
+        told={"action": "rekognition:IndexFaces"},
+    ),
+    Refusal("DetectFaces", "ThrottlingException", {"base": "throttled"}),
+    Refusal("DetectFaces", "InternalServerError", {"base": "service_unavailable"}),
+    Refusal("CreateCollection", "LimitExceededException", {"base": "quota_exceeded"}),
+)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: f"{refusal.operation}-{refusal.code}")
+async def test_what_aws_refuses_is_said_and_can_be_mended(
+    hass: HomeAssistant, cloud: Cloud, refusal: Refusal
+) -> None:
+    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
+    before = cloud.state()
+    with cloud.failing(refusal.operation, refusal.code, refusal.message):
+        step = await answer(hass, step, SETTINGS)
+    assert step["errors"] == refusal.errors
+    assert refusal.told.items() <= step["description_placeholders"].items()
+    assert suggested(step)["bucket"] == BUCKET
+    assert hass.config_entries.async_entries(DOMAIN) == []
+    assert cloud.state() == before
+
+    step = await answer(hass, step, SETTINGS)
+    assert step["type"] == "create_entry"
+
+
+async def test_a_bucket_in_another_region_is_said_at_the_region(hass: HomeAssistant, cloud: Cloud) -> None:
+    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
+    before = cloud.state()
+    step = await answer(hass, step, {**SETTINGS, "region": "us-east-1"})
+    assert step["errors"] == {"region": "wrong_region"}
+    assert step["description_placeholders"] == {"bucket": BUCKET, "region": REGION}
+    assert hass.config_entries.async_entries(DOMAIN) == []
+    assert cloud.state() == before
+    step = await answer(hass, step, SETTINGS)
+    assert step["type"] == "create_entry"
+
+
+@pytest.mark.parametrize(
+    ("entered", "errors"),
+    [
+        ({"bucket": "My Photos"}, {"bucket": "invalid_bucket"}),
+        ({"bucket": "somebody-elses"}, {"bucket": "bucket_missing"}),
+        ({"collection": "my faces"}, {"collection": "invalid_collection"}),
+        ({"advanced": {"endpoint_url": "minio"}}, {"base": "invalid_endpoint"}),
+        ({"access_key_id": " "}, {"secret_access_key": "invalid_auth"}),
+    ],
+)
+async def test_a_mistake_is_said_at_its_field(
+    hass: HomeAssistant, cloud: Cloud, entered: dict[str, Any], errors: dict[str, str]
+) -> None:
+    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
+    before = cloud.state()
+    step = await answer(hass, step, SETTINGS | entered)
+    assert step["errors"] == errors
+    assert hass.config_entries.async_entries(DOMAIN) == []
+    assert cloud.state() == before
+    step = await answer(hass, step, SETTINGS)
+    assert step["type"] == "create_entry"
+
+
+async def test_an_endpoint_that_does_not_answer(hass: HomeAssistant, cloud: Cloud) -> None:
+    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
+    nobody = {"endpoint_url": "http://127.0.0.1:9"}
+    with patch("custom_components.face_doorbell.recognition.aws.VISIT_ATTEMPTS", 1):
+        step = await answer(hass, step, {**SETTINGS, "advanced": nobody})
+    assert step["errors"] == {"base": "cannot_connect"}
+    assert suggested(step)["endpoint_url"] == nobody["endpoint_url"]
+    step = await answer(hass, step, SETTINGS)
+    assert step["type"] == "create_entry"
+
+
+async def test_new_keys_are_asked_for_when_the_old_ones_are_refused(
+    hass: HomeAssistant, cloud: Cloud
+) -> None:
+    entry = await add_rekognition(hass)
+    with cloud.failing("ListFaces", "UnrecognizedClientException"):
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+    assert state(entry) is ConfigEntryState.SETUP_ERROR
+
+    (step,) = hass.config_entries.flow.async_progress_by_handler(DOMAIN, match_context={"source": "reauth"})
+    form: Step = await hass.config_entries.flow.async_configure(step["flow_id"])
+    assert form["step_id"] == "reauth_recognition"
+    assert suggested(form) == {"access_key_id": KEYS["access_key_id"]}
+
+    new = {"access_key_id": "AKIANEW", "secret_access_key": "even more secret"}
+    with cloud.failing("GetCallerIdentity", "InvalidClientTokenId"):
+        form = await answer(hass, form, new)
+    assert form["errors"] == {"secret_access_key": "invalid_auth"}
+    with cloud.failing("HeadBucket", "404"):
+        form = await answer(hass, form, new)
+    assert form["errors"] == {"base": "bucket_missing"}  # the form has no field for it
+    assert entry.data == STORED
+
+    form = await answer(hass, form, new)
+    assert (form["type"], form["reason"]) == ("abort", "reauth_successful")
+    assert entry.data == {**STORED, **new}
+    assert state(entry) is ConfigEntryState.LOADED
+
+
+async def test_settings_are_changed_without_the_secret(hass: HomeAssistant, cloud: Cloud) -> None:
+    entry = await add_rekognition(hass)
+    step = await reconfigure(hass, entry, "rekognition")
+    shown = suggested(step)
+    assert shown == {
+        key: value for key, value in STORED.items() if key in SETTINGS and key != "secret_access_key"
+    }
+
+    step = await answer(hass, step, {**shown, "bucket": "My Photos", "advanced": {}})
+    assert step["errors"] == {"bucket": "invalid_bucket"}
+    assert entry.data == STORED
+
+    step = await answer(hass, step, {**shown, "mode": "compare", "advanced": {}})
+    assert (step["type"], step["reason"]) == ("abort", "reconfigure_successful")
+    assert entry.data == {**STORED, "mode": "compare"}
+    assert state(entry) is ConfigEntryState.LOADED
+
+
+async def test_a_stored_token_stays_with_its_secret(hass: HomeAssistant, cloud: Cloud) -> None:
+    entry = await add_rekognition(hass)
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "session_token": "for an hour"})
+    await hass.async_block_till_done()
+    step = await reconfigure(hass, entry, "rekognition")
+    shown = suggested(step)
+    assert "session_token" not in shown
+    await answer(hass, step, {**shown, "advanced": {}})
+    assert entry.data["session_token"] == "for an hour"
+
+    step = await reconfigure(hass, entry, "rekognition")
+    await answer(hass, step, {**shown, "secret_access_key": "for ever", "advanced": {}})
+    assert entry.data == {**STORED, "secret_access_key": "for ever"}
+
+
+async def test_the_engine_can_be_changed_there_and_back(
+    hass: HomeAssistant, cloud: Cloud, bridge: RunningBridge
+) -> None:
+    await add_doorbell(hass, bridge)
+    step = await answer(hass, await to_recognition(hass), choose("local"))
+    entry = step["result"]
+
+    step = await reconfigure(hass, entry, "rekognition")
+    step = await answer(hass, step, SETTINGS)
+    assert step["reason"] == "reconfigure_successful"
+    assert entry.data == STORED
+    assert state(entry) is ConfigEntryState.LOADED
+
+    step = await reconfigure(hass, entry, "local")
+    assert step["reason"] == "reconfigure_successful"
+    assert entry.data == {"kind": "recognition", "engine": "local"}
+    assert state(entry) is ConfigEntryState.LOADED
+
+
+async def test_a_recognition_that_cannot_start_asks_for_no_person(hass: HomeAssistant, cloud: Cloud) -> None:
+    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
+    with (
+        patch("custom_components.face_doorbell.recognition.rekognition.check"),
+        cloud.failing("ListFaces", "InternalServerError"),
+    ):
+        step = await answer(hass, step, SETTINGS)
+    assert step["type"] == "create_entry"
+    assert state(step["result"]) is ConfigEntryState.SETUP_RETRY
+    assert "next_flow" not in step
+
+
+# The decision rule
+
+
+async def test_threshold_and_margin_are_options(hass: HomeAssistant, cloud: Cloud) -> None:
+    entry = await add_rekognition(hass)
+    step: Step = await hass.config_entries.options.async_init(entry.entry_id)
+    assert step["data_schema"]({}) == {"threshold": 90, "margin": 2}
+    step = await hass.config_entries.options.async_configure(
+        step["flow_id"], {"threshold": 97.5, "margin": 3}
+    )
+    await hass.async_block_till_done()
+    assert step["type"] == "create_entry"
+    assert entry.options == {"threshold": 97.5, "margin": 3}
+    assert state(entry) is ConfigEntryState.LOADED
+
+    step = await hass.config_entries.options.async_init(entry.entry_id)
+    assert suggested(step) == {"threshold": 97.5, "margin": 3}
