@@ -1,18 +1,22 @@
 """From the finger on the button to the answer at the door: the real bridge, engines by the book."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant, State
 import pytest
 
+from custom_components.face_doorbell import burst
 from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.model import Outcome
 from custom_components.face_doorbell.recognition.errors import EngineAuthError, EngineUnavailableError
 from custom_components.face_doorbell.recognition.model import FaceAnswer
+from pi_bridge.config import BurstConfig, Config
 from pi_bridge.model import Output
 from tests import photos
-from tests.bridge.doubles import FakeFaces, RunningBridge, one_face
+from tests.bridge.doubles import FakeFaces, RunningBridge, one_face, running_bridge
 
 from .helpers import (
     DOORBELL,
@@ -68,7 +72,13 @@ async def test_the_ring_does_not_wait_for_the_engine(hass: HomeAssistant, bridge
     ],
 )
 async def test_each_outcome_has_its_states(
-    hass: HomeAssistant, bridge: RunningBridge, *, answer: Answer, expected: Outcome, shown: str, recognized: str
+    hass: HomeAssistant,
+    bridge: RunningBridge,
+    *,
+    answer: Answer,
+    expected: Outcome,
+    shown: str,
+    recognized: str,
 ) -> None:
     await add_recognition(hass, ScriptedEngine([answer]), ANN)
     await add_doorbell(hass, bridge)
@@ -155,6 +165,34 @@ async def test_without_a_camera_the_visit_has_failed(hass: HomeAssistant, bridge
 
     assert visit["reason"] == "no_picture"
     assert not engine.asked
+
+
+async def test_recognition_that_does_not_run_is_no_stranger(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    recognition = await add_recognition(hass, ScriptedEngine(), ANN)
+    await add_doorbell(hass, bridge)
+    recognition.mock_state(hass, ConfigEntryState.SETUP_RETRY)
+
+    async with change(hass, VISITOR) as visitor:
+        bridge.press()
+        visit = (await visitor).attributes
+
+    assert (visit["event_type"], visit["reason"]) == (Outcome.FAILED, "recognition_not_ready")
+
+
+async def test_a_ring_during_a_reload_waits_for_recognition(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    recognition = await add_recognition(hass, ScriptedEngine([[known("ann-1")]]), ANN)
+    await add_doorbell(hass, bridge)
+    recognition.mock_state(hass, ConfigEntryState.SETUP_IN_PROGRESS)
+
+    async with change(hass, DOORBELL) as rang, change(hass, VISITOR) as visitor:
+        bridge.press()
+        await rang
+        recognition.mock_state(hass, ConfigEntryState.LOADED)
+        assert (await visitor).attributes["event_type"] == Outcome.RECOGNIZED
 
 
 async def test_wrong_keys_ask_for_others(hass: HomeAssistant, bridge: RunningBridge) -> None:
@@ -342,6 +380,28 @@ async def test_a_ring_that_comes_again_is_dropped(hass: HomeAssistant, bridge: R
         await until_acked(bridge)
 
     assert [ring.attributes["visit_id"] for ring in rings] == [state(hass, VISITOR).attributes["visit_id"]]
+    assert len(engine.asked) == 1
+
+
+async def test_a_burst_that_never_ends_is_decided_on_what_is_there(
+    hass: HomeAssistant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(burst, "BURST_S", 0.5)
+    engine = ScriptedEngine([[LOOKALIKE]])
+    photo = photos.photo("obama2")
+    config = Config(burst=BurstConfig(5.0))
+    finder = FakeFaces({photo: one_face(0.9)})
+    async with running_bridge(tmp_path / "bridge", photos=[photo], finder=finder, config=config) as bridge:
+        await add_recognition(hass, engine, ANN)
+        await add_doorbell(hass, bridge)
+
+        async with change(hass, VISITOR) as visitor:
+            bridge.press()
+            await until(lambda: engine.asked)
+            await bridge.stop()  # in the middle of the burst, and for good
+            visit = (await visitor).attributes
+
+    assert visit["event_type"] == Outcome.UNKNOWN
     assert len(engine.asked) == 1
 
 

@@ -1,7 +1,7 @@
 """A doorbell and face recognition as config entries: set up, taken down, lost and found."""
 
 import logging
-from pathlib import Path
+import os
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.const import CONF_TOKEN, STATE_UNAVAILABLE, STATE_UNKNOWN
@@ -188,9 +188,9 @@ async def test_recognition_out_of_reach_is_tried_again(hass: HomeAssistant) -> N
 async def test_removing_recognition_forgets_the_persons(hass: HomeAssistant) -> None:
     engine = ScriptedEngine()
     entry = await add_recognition(hass, engine, {"ann-1": "Ann"})
-    people = Path(hass.config.path(DOMAIN, "people"))
-    assert list(people.iterdir())
+    people = hass.config.path(DOMAIN, "people")
+    assert await hass.async_add_executor_job(os.listdir, people)
 
     await hass.config_entries.async_remove(entry.entry_id)
 
-    assert not list(people.iterdir())
+    assert not await hass.async_add_executor_job(os.listdir, people)

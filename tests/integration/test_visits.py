@@ -134,7 +134,13 @@ async def test_what_cannot_be_read_stays_and_hurts_nobody(
 
 @pytest.mark.parametrize(
     ("outcome", "days"),
-    [(Outcome.RECOGNIZED, 90), (Outcome.UNKNOWN, 30), (Outcome.NO_FACE, 30), (Outcome.FAILED, 30), (None, 30)],
+    [
+        (Outcome.RECOGNIZED, 90),
+        (Outcome.UNKNOWN, 30),
+        (Outcome.NO_FACE, 30),
+        (Outcome.FAILED, 30),
+        (None, 30),
+    ],
 )
 async def test_visits_are_forgotten_in_time(
     hass: HomeAssistant,
