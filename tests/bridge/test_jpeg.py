@@ -41,6 +41,7 @@ def test_missing_huffman_tables_are_put_in(picture: bytes) -> None:
     assert len(bare) < len(picture)
     complete = whole(bare)
     assert complete is not None
+    assert complete.count(b"\xff\xc4") == 1
     assert whole(complete) == complete
     assert np.array_equal(decoded(complete), decoded(picture))
 
