@@ -14,7 +14,7 @@ from .embedder import Embedder
 from .picture import Pixels, decode
 from .quality import eye_distance, quality
 
-MIN_EYE_DISTANCE: Final = 12.0  # pixels; below, a face of some 30, the same person is not surely within L2 0.80
+MIN_EYE_DISTANCE: Final = 12.0  # pixels; a smaller face (under 30) is not surely within L2 0.80 of itself
 MAX_FIT_ERROR: Final = 8.0  # chip pixels; real faces, damaged ones too, were within 5
 
 
