@@ -52,7 +52,8 @@ class PhotoRefusedError(RecognitionError):
     """A photo cannot be used: choose another one. `position` tells which one of several that were given, from 0.
 
     Keys: `photo_no_face`, `photo_several_faces` (`count`), `photo_not_an_image`, `photo_too_large` (`limit_mb`),
-    `photo_too_small`, `photo_face_too_small`, `photo_other_person` (does not look like the person's other photos), `photo_poor_quality`.
+    `photo_too_small`, `photo_face_too_small`, `photo_poor_quality`, `photo_other_person` (does not look like
+    the person's other photos).
     """
 
     default_key = "photo_not_an_image"

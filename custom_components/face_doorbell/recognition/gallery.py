@@ -119,8 +119,9 @@ class Gallery:
         with self._lock:
             for folder in (self._people.parent, self._people):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for leftover in list(self._people.parent.rglob(f"{_TEMPORARY}*")):
-                _delete(leftover)
+            for folder in (self._people.parent, self._people, *self._people.iterdir()):
+                for leftover in list(folder.glob(f"{_TEMPORARY}*")):
+                    _delete(leftover)
             self._removed = _read_removed(self._removed_file)
             for person_id in self.removed:
                 self._delete_folder(person_id)
@@ -278,7 +279,7 @@ def _merged(known: tuple[Photo, ...], new: Sequence[NewPhoto]) -> tuple[Photo, .
     photos = {photo.id: photo for photo in known}
     for photo in new:
         embeddings = {photo.embedding.model: photo.embedding.vector} if photo.embedding else {}
-        photos.setdefault(photo.id, Photo(photo.id, datetime.now(UTC), embeddings))
+        photos.setdefault(photo.id, Photo(photo.id, datetime.now(UTC).replace(microsecond=0), embeddings))
     if len(photos) > MAX_PHOTOS:
         raise PersonError("too_many_photos", limit=str(MAX_PHOTOS))
     return tuple(photos.values())

@@ -20,7 +20,7 @@ MIN_SIDE: Final = 80  # px: Rekognition takes no smaller picture
 MAX_BYTES: Final = 5 * 1024 * 1024  # Rekognition's limit for image bytes
 QUALITIES: Final = (88, 75, 50, 25)  # the first that stays below MAX_BYTES; only noise needs more than one
 METADATA: Final = frozenset({"exif", "comment", "xmp", "photoshop", "icc_profile", "adobe", "flashpix"})
-FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP")
+FORMATS: Final = ("JPEG", "PNG", "WEBP")
 CROP_MARGIN: Final = 0.3  # of the face, on each side: what a detector needs around it
 MIN_FACE: Final = 160  # px: crops are enlarged to this
 

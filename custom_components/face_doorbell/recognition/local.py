@@ -52,11 +52,14 @@ class LocalEngine:
 
     async def recognize(self, picture: Picture) -> Recognition:
         """Answer every face of a picture; faces that the bridge has embedded already cost nothing."""
-        faces = None if picture.faces is None else _embedded(picture.faces)
-        if faces is None or not self._index.covers(faces):
-            faces = _embedded(await self._find(await asyncio.to_thread(images.prepare, picture.jpeg)))
-            if self._gallery is not None and not self._index.covers(faces):
-                await self.sync(self._gallery)  # the bridge has got another model
+        faces = await self._look(picture) if picture.faces is None else _embedded(picture.faces)
+        if self._gallery is not None and not self._index.covers(faces):
+            # The bridge has got another model, or the last sync did not get through.
+            self._model = faces[0][1].model
+            await self.sync(self._gallery)
+            if not self._index.covers(faces):
+                # The bridge that embeds the gallery is not the one that rang, and has a model of its own.
+                faces = await self._look(picture)
         return Recognition(self.name, tuple(self._answer(box, embedding) for box, embedding in faces))
 
     async def compare(self, source: bytes, target: bytes) -> float:
@@ -95,6 +98,9 @@ class LocalEngine:
 
     async def close(self) -> None:
         """There is nothing to release."""
+
+    async def _look(self, picture: Picture) -> list[tuple[Box, Embedding]]:
+        return _embedded(await self._find(await asyncio.to_thread(images.prepare, picture.jpeg)))
 
     async def _find(self, jpeg: bytes) -> Sequence[Face]:
         faces = await self._finder.find_faces(jpeg)

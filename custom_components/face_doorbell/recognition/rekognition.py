@@ -71,6 +71,7 @@ class RekognitionEngine:
         self._syncing = (
             threading.Lock()
         )  # held by the worker thread: a cancelled caller does not let a second sync in
+        self._rebuilding = asyncio.Lock()
         self._gallery: Gallery | None = None
         self._in_bucket: frozenset[Reference] | None = None  # None: no sync has succeeded yet
         self._without_face: set[Reference] = set()  # AWS has not found the face that another engine enrolled
@@ -121,15 +122,7 @@ class RekognitionEngine:
 
     async def _search_all(self, jpeg: bytes, calls: Counter[str]) -> Sequence[FaceAnswer]:
         """Search the largest face in one call, and cut the others out for one call each."""
-        try:
-            seen = await self._search(jpeg, calls)
-        except EngineSetupError as err:
-            if err.key != "collection_missing" or self._gallery is None:
-                raise
-            await self.sync(
-                self._gallery
-            )  # somebody has deleted the collection: make it again from the gallery
-            seen = await self._search(jpeg, calls)
+        seen = await self._search_whole(jpeg, calls)
         if seen is None:
             return ()
         searched, rest = seen.others[: MAX_FACES - 1], seen.others[MAX_FACES - 1 :]
@@ -138,6 +131,22 @@ class RekognitionEngine:
             *await asyncio.gather(*(self._search_other(jpeg, box, calls) for box in searched)),
             *(FaceAnswer(box, None, None) for box in rest),
         ]
+
+    async def _search_whole(self, jpeg: bytes, calls: Counter[str]) -> _Seen | None:
+        """Search the largest face; when somebody has deleted the collection, make it again from the gallery before."""
+        if not self._rebuilding.locked():
+            try:
+                seen = await self._search(jpeg, calls)
+            except EngineSetupError as err:
+                if err.key != "collection_missing":
+                    raise
+            else:
+                if not self._rebuilding.locked():
+                    return seen
+        # Who is not in the collection yet would be a stranger.
+        async with self._rebuilding:
+            await self.sync(self._synced)
+        return await self._search(jpeg, calls)
 
     async def _search_other(self, jpeg: bytes, box: Box, calls: Counter[str]) -> FaceAnswer:
         part, inside = await asyncio.to_thread(images.crop, jpeg, box)

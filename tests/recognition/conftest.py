@@ -1,0 +1,144 @@
+"""AWS that is not there, and a bridge that finds faces with the real models."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
+
+import boto3
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from botocore.loaders import create_loader
+from moto import mock_aws
+import pytest
+
+from custom_components.face_doorbell.model import Box, Embedding, Face
+from custom_components.face_doorbell.recognition.aws import AwsSettings
+from custom_components.face_doorbell.recognition.decision import Rule
+from custom_components.face_doorbell.recognition.gallery import Gallery
+from custom_components.face_doorbell.recognition.recognizer import Recognizer
+from custom_components.face_doorbell.recognition.rekognition import RekognitionEngine
+from tests.fake_rekognition import FakeRekognition, PaintedEyes, RealEyes, fake_rekognition
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+REGION: Final = "eu-west-1"
+BUCKET = "doorbell-photos"
+
+SETTINGS = AwsSettings(
+    access_key_id="AKIATEST", secret_access_key="very secret", region=REGION, bucket=BUCKET
+)
+
+
+@pytest.fixture(scope="session")
+def eyes() -> RealEyes:
+    return RealEyes()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def aws_models_loaded_once() -> Iterator[None]:
+    """Let all sessions share botocore's service models: reading them takes longer than most tests."""
+    with patch("botocore.loaders.create_loader", functools.cache(create_loader)):
+        yield
+
+
+class Bridge:
+    """A `FaceFinder` with the bridge's own models; counts what it was asked."""
+
+    def __init__(self, eyes: RealEyes, model: str = "mobilefacenet-1") -> None:
+        self._eyes = eyes
+        self.model = model
+        self.asked = 0
+        self.error: Exception | None = None
+
+    async def find_faces(self, image: bytes) -> Sequence[Face]:
+        self.asked += 1
+        if self.error:
+            raise self.error
+        found = await asyncio.to_thread(self._eyes.look, image)
+        return [
+            Face(
+                Box(face.left, face.top, face.width, face.height),
+                embedding=Embedding(self.model, face.face),
+            )
+            for face in found
+        ]
+
+
+@pytest.fixture
+def bridge(eyes: RealEyes) -> Bridge:
+    return Bridge(eyes)
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Gallery:
+    gallery = Gallery(tmp_path / "faces")
+    gallery.load()
+    return gallery
+
+
+class Cloud:
+    """One account: its Rekognition, its bucket, and a way to break it."""
+
+    def __init__(self, rekognition: FakeRekognition) -> None:
+        self.rekognition = rekognition
+        self.s3 = _s3()
+        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+
+    def keys(self) -> set[str]:
+        return {item["Key"] for item in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())}
+
+    def state(self) -> object:
+        return self.keys(), self.rekognition.state()
+
+    @contextmanager
+    def failing(self, operation: str, code: str, message: str = "", status: int = 400) -> Iterator[None]:
+        """Let every call of an operation of any service fail."""
+        real: Callable[..., Any] = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
+
+        def call(client: BaseClient, name: str, params: dict[str, Any]) -> Any:
+            if name == operation:
+                error = {"Code": code, "Message": message}
+                raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}, name)  # type: ignore[typeddict-item]  # the rest is of no use here
+            return real(client, name, params)
+
+        with patch.object(BaseClient, "_make_api_call", call):
+            yield
+
+
+@functools.cache
+def _s3() -> S3Client:
+    client: S3Client = boto3.client("s3", REGION, aws_access_key_id="k", aws_secret_access_key="s")
+    return client
+
+
+def _cloud(eyes: PaintedEyes | RealEyes) -> AbstractContextManager[Cloud]:
+    @contextmanager
+    def cloud() -> Iterator[Cloud]:
+        with mock_aws(), fake_rekognition(eyes) as rekognition:
+            yield Cloud(rekognition)
+
+    return cloud()
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    """AWS that sees painted faces."""
+    with _cloud(PaintedEyes()) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def real_cloud(eyes: RealEyes) -> Iterator[Cloud]:
+    """AWS that sees real faces."""
+    with _cloud(eyes) as cloud:
+        yield cloud
+
+
+def rekognition(settings: AwsSettings, gallery: Gallery, rule: Rule | None = None) -> Recognizer:
+    """Return a recognizer with the engine `rekognition`, not yet started."""
+    return Recognizer(RekognitionEngine(settings, rule or Rule()), gallery)
