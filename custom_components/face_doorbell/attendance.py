@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from time import monotonic
 
 from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
 
 from .bridge import Ring
 from .burst import Look, RingBurst, look
@@ -24,6 +26,8 @@ class Attendance:
         self.missed = missed
         self.burst = RingBurst()
         self._doorbell_id = doorbell_id
+        # A Pi has no clock of its own: before it has asked the network, only the age of a ring is right.
+        self._at = ring.at if ring.clock_ok else dt_util.utcnow() - timedelta(milliseconds=ring.age_ms)
         self._pressed = monotonic() - ring.age_ms / 1000
         self._laps: dict[str, int] = {}
 
@@ -94,7 +98,7 @@ class Attendance:
         return Visit(
             visit_id=ring.ring_id,
             doorbell_id=self._doorbell_id,
-            at=ring.at,
+            at=self._at,
             replay=ring.replay,
             missed=self.missed,
             test=ring.test,

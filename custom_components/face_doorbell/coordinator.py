@@ -1,7 +1,7 @@
 """One doorbell: its connection, rings in, visits out, answers at the door."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 import logging
@@ -271,17 +271,23 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         """Turn a ring into a visit: decide, store, show, answer, ack."""
         try:
             visit, pictures = await attendance.async_decide(self.hass)
-            try:
-                await self.visits.async_add(visit, pictures)
-            except OSError as err:
-                # Not acked: the bridge keeps the ring and sends it again.
-                _LOGGER.error("A visit at %s could not be stored: %s", self.name, err)
+            stored = await self._store(visit, pictures)
             self._show_visit(visit)
             await self._answer(attendance, visit)
         finally:
             attendance.burst.close()
             del self._attending[attendance.ring.ring_id]
-        await self._ack(attendance.ring)
+        if stored:
+            await self._ack(attendance.ring)
+
+    async def _store(self, visit: Visit, pictures: Mapping[int, bytes]) -> bool:
+        """Store a visit; if that fails, the ring is not acked, and the bridge will send it again."""
+        try:
+            await self.visits.async_add(visit, pictures)
+        except OSError as err:
+            _LOGGER.error("A visit at %s could not be stored: %s", self.name, err)
+            return False
+        return True
 
     def _show_visit(self, visit: Visit) -> None:
         last = self.data.last_visit
@@ -306,9 +312,8 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             await self.visits.async_amend(replace(visit, timings=attendance.timings))
 
     async def _ack(self, ring: Ring) -> None:
-        """Tell the bridge how far the visits are stored."""
-        if ring.ring_id in self.visits:
-            self._acks.stored(ring.ring_id)
+        """Tell the bridge how far the visits are stored, now that this one is."""
+        self._acks.stored(ring.ring_id)
         seq = self._acks.take()
         if seq is None or self._connection is None:
             return

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +13,8 @@ import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.face_doorbell import visits
+from custom_components.face_doorbell.attendance import Attendance
+from custom_components.face_doorbell.bridge import Ring
 from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.model import Box, Outcome
 from custom_components.face_doorbell.visits import VISITS, Timings, Visit, VisitFace, VisitLog, VisitPicture
@@ -211,6 +213,52 @@ async def test_a_visit_keeps_its_pictures_and_times(hass: HomeAssistant, bridge:
     times = stored.timings
     assert None not in (times.ring, times.picture, times.decision, times.answer)
     assert times.ring <= times.picture <= times.decision <= times.answer  # type: ignore[operator] # not None
+
+
+async def test_a_visit_too_old_to_keep_is_done_with(
+    hass: HomeAssistant, bridge: RunningBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visits, "KEEP_OTHERS", timedelta(0))
+    await add_doorbell(hass, bridge)
+
+    bridge.press()
+    await until_acked(bridge)
+
+    assert not list(hass.data[VISITS].newest_first(bridge.bridge_id))
+
+
+async def test_a_visit_that_cannot_be_stored_comes_again(
+    hass: HomeAssistant, bridge: RunningBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_recognition(hass, ScriptedEngine([[known("ann-1")]]), {"ann-1": "Ann"})
+    await add_doorbell(hass, bridge)
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fail)
+        async with change(hass, VISITOR) as visitor:
+            bridge.press()
+            visit_id = (await visitor).attributes["visit_id"]  # the household hears of it all the same
+    assert visit_id not in hass.data[VISITS]
+
+    await bridge.restart()
+    await until_acked(bridge)
+    assert visit_id in hass.data[VISITS]
+
+
+async def test_a_wrong_clock_at_the_door_does_not_misplace_a_visit(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory
+) -> None:
+    start_of_time = datetime(1970, 1, 1, tzinfo=UTC)
+    ring = Ring(1, str(uuid4()), start_of_time, age_ms=3_000, clock_ok=False)
+    attendance = Attendance(ring, "9f3c21ab", missed=False)
+    attendance.burst.end()
+
+    stored, _ = await attendance.async_decide(hass)
+
+    assert stored.at == dt_util.utcnow() - timedelta(seconds=3)
 
 
 async def test_pictures_are_for_those_who_are_logged_in(
