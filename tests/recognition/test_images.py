@@ -64,14 +64,13 @@ def test_what_cannot_be_used_is_refused(content: bytes, key: str) -> None:
     assert refused.value.placeholders == ({"limit_mb": "10"} if key == "photo_too_large" else {})
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
-@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK"])
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [(kind, mode) for kind in ("PNG", "WEBP") for mode in ("RGB", "L", "RGBA", "P")]
+    + [("JPEG", mode) for mode in ("RGB", "L", "CMYK")],
+)
 def test_every_kind_becomes_an_rgb_jpeg(kind: str, mode: str) -> None:
-    picture = Image.new("RGB", (200, 100), "red").convert(mode)
-    try:
-        content = encode(picture, kind)
-    except OSError:
-        pytest.skip("no such files")
+    content = encode(Image.new("RGB", (200, 100), "red").convert(mode), kind)
     ready = opened(images.prepare(content))
     assert (ready.format, ready.mode, ready.size) == ("JPEG", "RGB", (200, 100))
 

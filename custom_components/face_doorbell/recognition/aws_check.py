@@ -91,16 +91,15 @@ def _try_collection(
     here = partial(partial, CollectionId=settings.collection)
     rekognition = clients.rekognition
     collection.contents()
-    for call in (
-        here(rekognition.index_faces, Image=image),
-        here(rekognition.search_users_by_image, Image=image),
-        here(rekognition.create_user, UserId=nobody),
-        here(rekognition.associate_faces, UserId=nobody, FaceIds=[no_face]),
-        here(rekognition.disassociate_faces, UserId=nobody, FaceIds=[no_face]),
-        here(rekognition.delete_user, UserId=nobody),
-        here(rekognition.delete_faces, FaceIds=[no_face]),
-    ):
-        _permitted(settings, call)
+    _permitted(settings, here(rekognition.index_faces, Image=image))
+    _permitted(settings, here(rekognition.search_users_by_image, Image=image))
+    _permitted(settings, here(rekognition.create_user, UserId=nobody))
+    try:
+        _permitted(settings, here(rekognition.associate_faces, UserId=nobody, FaceIds=[no_face]))
+        _permitted(settings, here(rekognition.disassociate_faces, UserId=nobody, FaceIds=[no_face]))
+    finally:
+        _permitted(settings, here(rekognition.delete_user, UserId=nobody))
+    _permitted(settings, here(rekognition.delete_faces, FaceIds=[no_face]))
 
 
 def _permitted(settings: AwsSettings, call: Callable[[], object]) -> None:
