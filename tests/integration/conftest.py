@@ -2,12 +2,16 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+from homeassistant.data_entry_flow import FlowManager
 import pytest
 
 from pi_bridge.faces import Faces
 from tests import photos
 from tests.bridge.doubles import FakeFaces, RunningBridge, one_face, running_bridge
+
+from .flow_texts import check_step
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +27,19 @@ def custom_integrations(request: pytest.FixtureRequest) -> None:
 def hass_config_dir(hass_tmp_config_dir: str) -> str:
     """Give each test a configuration folder of its own, for its visits and faces."""
     return hass_tmp_config_dir
+
+
+@pytest.fixture(autouse=True)
+def texts_of_flows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that everything that a flow of ours shows has its text."""
+    handle_step = FlowManager._async_handle_step
+
+    async def handle_and_check(manager: FlowManager[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
+        step = await handle_step(manager, *args, **kwargs)
+        check_step(manager, step)
+        return step
+
+    monkeypatch.setattr(FlowManager, "_async_handle_step", handle_and_check)
 
 
 @pytest.fixture

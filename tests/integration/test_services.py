@@ -22,6 +22,7 @@ from custom_components.face_doorbell.services import ACTIONS
 from tests.bridge.doubles import RunningBridge
 from tests.photos import photo, two_people
 
+from .flow_texts import check_error
 from .flow_tools import add_doorbell, choose, start
 from .helpers import change, until
 
@@ -100,6 +101,7 @@ async def refused(
         await act(hass, action, data, response=action != "remove_person")
     assert type(caught.value) is error
     assert caught.value.translation_domain == DOMAIN
+    check_error(caught.value)
     return caught.value.translation_key, caught.value.translation_placeholders
 
 
