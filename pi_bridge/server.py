@@ -82,6 +82,7 @@ class Server:
         self._faces = Slots(MAX_FACES_REQUESTS)
         self._one_photo = asyncio.Lock()
         self._staying: dict[asyncio.Task[Any], str] = {}
+        self._stopping = False
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
@@ -132,6 +133,11 @@ class Server:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if self._stopping:
+            # Who was still shaking hands when the bridge began to stop would stay for ever.
+            response = _error(503, "busy", "The bridge stops; try again when it is back.", None)
+            response.force_close()
+            return response
         self._access.check_origin(request.headers.get("Host"), request.headers.get("Origin"))
         if request.path not in OPEN_PATHS:
             request[CLIENT] = self._access.client(request.headers.get("Authorization"), request.remote or "")
@@ -224,6 +230,7 @@ class Server:
             del self._staying[task]
 
     async def _send_all_away(self, application: web.Application) -> None:
+        self._stopping = True
         for task in list(self._staying):
             task.cancel()
 

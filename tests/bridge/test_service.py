@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 import socket
+import ssl
 
 import aiohttp
 import pytest
@@ -104,3 +105,22 @@ async def test_clients_of_the_same_name_can_be_told_apart(bridge: RunningBridge,
             await Home(session, bridge).pair("Home")
     names = [client["name"] for client in await ask(tmp_path / "state", "GET", "clients")]
     assert sorted(names) == ["Home", "Home (2)", "Home (3)"]
+
+
+async def test_who_comes_while_the_bridge_stops_is_sent_away(bridge: RunningBridge, nobody: Home) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as late:
+        late.setblocking(False)
+        await loop.sock_connect(late, (bridge.host, bridge.port))
+        await nobody.ask(
+            "GET", "/v1/info"
+        )  # by now the connection before is accepted, but shakes no hands yet
+        await bridge.stop()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        reader, writer = await asyncio.open_connection(sock=late, ssl=context, server_hostname="localhost")
+        writer.write(b"GET /v1/info HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 503 ")
