@@ -130,7 +130,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
 
     @callback
     def async_add_visit_listener(self, listener: Callable[[Visit], None]) -> CALLBACK_TYPE:
-        """Call back for each visit that was decided in time and is stored; returns how to stop it."""
+        """Call back for each visit that was decided in time; returns how to stop it."""
         self._visit_listeners.add(listener)
         return lambda: self._visit_listeners.discard(listener)
 
@@ -308,8 +308,10 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             _LOGGER.info("The LEDs of %s could not answer: %s", self.name, err)
             return
         attendance.lap("answer")
-        if visit.visit_id in self.visits:
+        try:
             await self.visits.async_amend(replace(visit, timings=attendance.timings))
+        except OSError as err:
+            _LOGGER.warning("The time of an answer at %s could not be stored: %s", self.name, err)
 
     async def _ack(self, ring: Ring) -> None:
         """Tell the bridge how far the visits are stored, now that this one is."""

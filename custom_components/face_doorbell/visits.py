@@ -169,10 +169,12 @@ class VisitLog:
         await self.async_prune()
 
     async def async_amend(self, visit: Visit) -> None:
-        """Store a changed record of a visit that is there; raises OSError."""
+        """Store a changed record of a visit, unless it was forgotten meanwhile; raises OSError."""
+        kept = self._kept.get(visit.visit_id)
+        if kept is None:
+            return
+        self._kept[visit.visit_id] = replace(kept, visit=visit)
         await self._hass.async_add_executor_job(_write_record, self._root / visit.visit_id, visit)
-        if kept := self._kept.get(visit.visit_id):
-            self._kept[visit.visit_id] = replace(kept, visit=visit)
 
     async def async_picture(self, visit_id: str, n: int) -> bytes | None:
         """Return the JPEG of a visit's `n`-th picture, or None when there is none."""
