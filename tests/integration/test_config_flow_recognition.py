@@ -175,19 +175,17 @@ REFUSALS = (
 )
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: f"{refusal.operation}-{refusal.code}")
-async def test_what_aws_refuses_is_said_and_can_be_mended(
-    hass: HomeAssistant, cloud: Cloud, refusal: Refusal
-) -> None:
+async def test_what_aws_refuses_is_said_and_can_be_mended(hass: HomeAssistant, cloud: Cloud) -> None:
     step = await answer(hass, await to_recognition(hass), choose("rekognition"))
     before = cloud.state()
-    with cloud.failing(refusal.operation, refusal.code, refusal.message):
-        step = await answer(hass, step, SETTINGS)
-    assert step["errors"] == refusal.errors
-    assert refusal.told.items() <= step["description_placeholders"].items()
-    assert suggested(step)["bucket"] == BUCKET
-    assert hass.config_entries.async_entries(DOMAIN) == []
-    assert cloud.state() == before
+    for refusal in REFUSALS:
+        with cloud.failing(refusal.operation, refusal.code, refusal.message):
+            step = await answer(hass, step, SETTINGS)
+        assert step["errors"] == refusal.errors, refusal
+        assert refusal.told.items() <= step["description_placeholders"].items()
+        assert suggested(step)["bucket"] == BUCKET
+        assert hass.config_entries.async_entries(DOMAIN) == []
+        assert cloud.state() == before
 
     step = await answer(hass, step, SETTINGS)
     assert step["type"] == "create_entry"
@@ -205,25 +203,22 @@ async def test_a_bucket_in_another_region_is_said_at_the_region(hass: HomeAssist
     assert step["type"] == "create_entry"
 
 
-@pytest.mark.parametrize(
-    ("entered", "errors"),
-    [
+async def test_a_mistake_is_said_at_its_field(hass: HomeAssistant, cloud: Cloud) -> None:
+    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
+    before = cloud.state()
+    mistakes: tuple[tuple[dict[str, Any], dict[str, str]], ...] = (
         ({"bucket": "My Photos"}, {"bucket": "invalid_bucket"}),
         ({"bucket": "somebody-elses"}, {"bucket": "bucket_missing"}),
         ({"collection": "my faces"}, {"collection": "invalid_collection"}),
         ({"advanced": {"endpoint_url": "minio"}}, {"base": "invalid_endpoint"}),
         ({"access_key_id": " "}, {"secret_access_key": "invalid_auth"}),
-    ],
-)
-async def test_a_mistake_is_said_at_its_field(
-    hass: HomeAssistant, cloud: Cloud, entered: dict[str, Any], errors: dict[str, str]
-) -> None:
-    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
-    before = cloud.state()
-    step = await answer(hass, step, SETTINGS | entered)
-    assert step["errors"] == errors
-    assert hass.config_entries.async_entries(DOMAIN) == []
-    assert cloud.state() == before
+        ({"secret_access_key": " "}, {"secret_access_key": "invalid_auth"}),
+    )
+    for entered, errors in mistakes:
+        step = await answer(hass, step, SETTINGS | entered)
+        assert step["errors"] == errors
+        assert hass.config_entries.async_entries(DOMAIN) == []
+        assert cloud.state() == before
     step = await answer(hass, step, SETTINGS)
     assert step["type"] == "create_entry"
 
