@@ -51,7 +51,7 @@ class LastVisitorSensor(VisitEntity, SensorEntity):
             return None
         return {
             "visit_id": visit.visit_id,
-            "at": visit.at.isoformat(timespec="milliseconds"),
+            "at": visit.at.isoformat(),
             "missed": visit.missed,
             "unknown_faces": visit.strangers,
         }
