@@ -156,6 +156,8 @@ class _Reader:
 
 def open_v4l2(config: CameraConfig) -> Capture:
     """Open the webcam and ask it for what the configuration says; raises HardwareError."""
+    # OpenCV warns at each attempt to read a stalled camera; this module tells once.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     # Read by OpenCV at the first capture only.
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(SELECT_TIMEOUT_S))
     path = find_webcam() if config.device == "auto" else Path(config.device)

@@ -76,8 +76,9 @@ class GpioPanel:
             self._button = None
         while self._outputs:
             _, device = self._outputs.popitem()
-            device.off()
-            device.close()
+            with suppress(*_gpio_errors()):  # one that fails must not leave the others on
+                device.off()
+                device.close()
         if self._factory is not None:
             self._factory.close()
 
