@@ -42,7 +42,7 @@ def eyes() -> RealEyes:
 @pytest.fixture(autouse=True, scope="session")
 def aws_models_loaded_once() -> Iterator[None]:
     """Let all sessions share botocore's service models: reading them takes longer than most tests."""
-    with patch("botocore.loaders.create_loader", functools.cache(create_loader)):
+    with patch("botocore.session.create_loader", functools.cache(create_loader)):
         yield
 
 
