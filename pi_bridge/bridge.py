@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 import logging
 import time
@@ -14,7 +15,6 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
 
-from . import clock
 from .access import Client, hash_token, new_token
 from .burst import Shot, shots
 from .config import Config
@@ -22,32 +22,41 @@ from .errors import JournalError
 from .events import EventLog, Signal
 from .frames import Frames
 from .journal import Journal
-from .model import BridgeState, Burst, Frame, Output, Ring, RingPicture
+from .model import BridgeState, Burst, Frame, Moment, Output, Ring, RingPicture
 from .outputs import Outputs
-from .ports import Camera, FaceFinder, Panel
+from .ports import Camera, Clock, FaceFinder, Panel
 
 _LOGGER = logging.getLogger(__name__)
 
 PICTURES_IN_MEMORY: Final = 32  # the newest: a client asks for a picture before a slow card has stored it
 FRAMES_FOR_RATE: Final = 30
+STORE_AGAIN_S: Final = 30.0  # room on a full card is made by people; until then nobody may ring
 
 
 class Bridge:
     """Rings, clients and outputs of one doorbell. All calls belong to the event loop."""
 
     def __init__(
-        self, config: Config, panel: Panel, camera: Camera, faces: FaceFinder, journal: Journal
+        self,
+        config: Config,
+        panel: Panel,
+        camera: Camera,
+        faces: FaceFinder,
+        journal: Journal,
+        *,
+        clock: Clock,
     ) -> None:
         self._config = config
         self._camera = camera
         self._journal = journal
+        self._clock = clock
         self._clients: dict[str, Client] = {}
         self._newest_seq = 0
         self._pictures: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._frame_times: deque[int] = deque(maxlen=FRAMES_FOR_RATE)
         self._faces_ms: float | None = None
         self._tasks: asyncio.TaskGroup | None = None
-        self.boot = clock.boot_id()
+        self.boot = clock.boot_id
         self.faces = faces
         self.frames = Frames(config.camera.buffer_s)
         self.events = EventLog()
@@ -71,6 +80,7 @@ class Bridge:
             self.events.append(event)
         if ring is not None:
             self.events.append(Burst(ring.seq, ring.ring_id, best))
+        tasks.create_task(self._store_again())
 
     # What happens at the door
 
@@ -90,10 +100,10 @@ class Bridge:
         ring = Ring(
             seq=self._newest_seq,
             ring_id=str(uuid4()),
-            at=datetime.now(UTC) - timedelta(milliseconds=ago_ms),
+            at=self._clock.now() - timedelta(milliseconds=ago_ms),
             boot=self.boot,
-            uptime_ms=clock.uptime_ms() - ago_ms,
-            clock_ok=clock.synchronized(),
+            uptime_ms=self._clock.uptime_ms() - ago_ms,
+            clock_ok=self._clock.synchronized,
             test=test,
         )
         self.events.append(ring)
@@ -137,12 +147,19 @@ class Bridge:
     async def _prune(self) -> None:
         keep = self._config.storage
         # A wrong clock must not make every ring look old.
-        before = datetime.now(UTC) - timedelta(days=keep.days) if clock.synchronized() else None
-        try:
+        clock = self._clock
+        before = clock.now() - timedelta(days=keep.days) if clock.synchronized else None
+        deleted: list[int] = []
+        with suppress(JournalError):  # the journal has said so
             deleted = await self._journal.prune(rings=keep.rings, megabytes=keep.megabytes, before=before)
-        except JournalError:
-            return  # the journal has said so
-        self.events.forget(max([self._acked_by_all, *deleted]))
+        self.events.prune(keep.rings, deleted)
+
+    async def _store_again(self) -> None:
+        """Store what a full disk refused as soon as it has room again."""
+        while True:
+            await asyncio.sleep(STORE_AGAIN_S)
+            if not self._journal.healthy:
+                _store(self._journal.store_owed())
 
     # What clients ask
 
@@ -159,13 +176,19 @@ class Bridge:
     @property
     def clock_ok(self) -> bool:
         """Whether the wall clock is right."""
-        return clock.synchronized()
+        return self._clock.synchronized
 
-    def age_ms(self, ring: Ring) -> int:
-        """Return the milliseconds since the press; exact within a boot, else by the wall clock."""
-        if ring.boot == self.boot:
-            return clock.uptime_ms() - ring.uptime_ms
-        return max(0, int((datetime.now(UTC) - ring.at) / timedelta(milliseconds=1)))
+    def moment(self, ring: Ring) -> Moment:
+        """Return when a ring was; exact within a boot, else by the wall clock."""
+        now, uptime_ms, clock_ok = self._clock.now(), self._clock.uptime_ms(), self._clock.synchronized
+        if ring.boot != self.boot:
+            # Whatever the clocks say, it rang before this boot.
+            age_ms = max(uptime_ms, (now - ring.at) // timedelta(milliseconds=1))
+            return Moment(ring.at, age_ms, ring.clock_ok, age_ok=ring.clock_ok and clock_ok)
+        age_ms = uptime_ms - ring.uptime_ms
+        if clock_ok and not ring.clock_ok:  # the clock was set since
+            return Moment(now - timedelta(milliseconds=age_ms), age_ms, clock_ok=True, age_ok=True)
+        return Moment(ring.at, age_ms, ring.clock_ok, age_ok=True)
 
     async def picture(self, seq: int, n: int) -> bytes | None:
         """Return the JPEG of the `n`-th picture of a ring; raises JournalError."""
@@ -182,11 +205,11 @@ class Bridge:
     def seen(self, token_hash: str) -> None:
         """Remember that a client is here."""
         if client := self._clients.get(token_hash):
-            self._save(replace(client, last_seen=datetime.now(UTC)))
+            self._save(replace(client, last_seen=self._clock.now()))
 
     async def add_client(self, name: str) -> str:
         """Let in a new client and return its token; it will hear of the rings from now on. Raises JournalError."""
-        token, now = new_token(), datetime.now(UTC)
+        token, now = new_token(), self._clock.now()
         taken = {client.name for client in self._clients.values()}
         free = next(choice for choice in _choices(name) if choice not in taken)
         client = Client(hash_token(token), free, now, now, self._newest_seq)
@@ -214,7 +237,7 @@ class Bridge:
             "commit_ms": self._journal.commit_ms,
             "pending": self.events.pending(self._acked_by_all),
             "clients": len(self._clients),
-            "clock_ok": clock.synchronized(),
+            "clock_ok": self._clock.synchronized,
         }
 
     @property

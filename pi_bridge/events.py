@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from collections.abc import Collection
 from operator import itemgetter
 
 from .model import Ring, RingEvent
@@ -41,6 +42,12 @@ class EventLog:
     def forget(self, seq: int) -> None:
         """Drop the rings up to `seq`."""
         self._events = [entry for entry in self._events if entry[1].seq > seq]
+
+    def prune(self, rings: int, gone: Collection[int]) -> None:
+        """Drop all but the newest `rings` rings, and those whose numbers are `gone`."""
+        kept = [event.seq for _, event in self._events if isinstance(event, Ring) and event.seq not in gone]
+        keep = set(kept[-rings:])
+        self._events = [entry for entry in self._events if entry[1].seq in keep]
 
 
 class Signal:

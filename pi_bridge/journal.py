@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 import json
 import logging
 from pathlib import Path
 import sqlite3
 import time
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from .access import Client
 from .errors import JournalError
@@ -24,6 +24,7 @@ from .model import Face, Ring, RingPicture, iso_utc
 
 _LOGGER = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_Row: TypeAlias = tuple[str | int | bytes, ...]
 
 SCHEMA_VERSION: Final = 1
 SCHEMA: Final = """
@@ -44,22 +45,32 @@ JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024  # bytes that the write-ahead log ma
 
 
 class Journal:
-    """The bridge's memory. Every method returns at once; the awaited answer may raise JournalError."""
+    """The bridge's memory. Every method returns at once; the awaited answer may raise JournalError.
+
+    `clients_known`: False when the file could not be read, so that nobody can say who is paired.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._connection: sqlite3.Connection | None = None
+        self._owed: list[_Row] = []  # rings that a full disk refused; only the journal's thread looks at them
         self.healthy = True
+        self.clients_known = True
         self.commit_ms: float | None = None
+
+    @property
+    def damaged(self) -> Path:
+        """Where a damaged file is set aside; while one is there, somebody may have been paired who is forgotten."""
+        return self._path.with_suffix(".damaged")
 
     def open(self) -> asyncio.Future[None]:
         """Open the file, make it, or set a damaged one aside; without a usable disk the memory has to do."""
-        return asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        return self._run(self._open)
 
     async def close(self) -> None:
         """Finish what was asked for and close the file."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        await self._run(self._close)
         self._thread.shutdown()
 
     def newest_seq(self) -> asyncio.Future[int]:
@@ -71,8 +82,8 @@ class Journal:
         return self._do(lambda connection: _rings_after(connection, seq))
 
     def add_ring(self, ring: Ring) -> asyncio.Future[None]:
-        """Store a ring."""
-        row = (
+        """Store a ring; if the disk refuses it now, before whatever it takes next."""
+        row: _Row = (
             ring.seq,
             ring.ring_id,
             iso_utc(ring.at),
@@ -81,13 +92,17 @@ class Journal:
             ring.clock_ok,
             ring.test,
         )
-        return self._write("INSERT INTO rings VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+        return self._run(self._add_ring, row)
+
+    def store_owed(self) -> asyncio.Future[None]:
+        """Try again to store the rings that the disk refused."""
+        return self._do(lambda connection: None)
 
     def add_picture(self, picture: RingPicture, jpeg: bytes) -> asyncio.Future[None]:
         """Store a picture of a ring that is stored already."""
         faces = json.dumps([face.to_json() for face in picture.faces])
         row = (picture.seq, picture.n, picture.at_ms, picture.good, faces, jpeg)
-        return self._write("INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)", *row)
+        return self._write(_ADD_PICTURE, *row)
 
     def picture(self, seq: int, n: int) -> asyncio.Future[bytes | None]:
         """Return the JPEG of the `n`-th picture of a ring."""
@@ -101,7 +116,8 @@ class Journal:
     def prune(self, *, rings: int, megabytes: int, before: datetime | None) -> asyncio.Future[list[int]]:
         """Delete the oldest rings beyond any limit and return their numbers.
 
-        The newest ring stays whatever its size or age, because its number must never be given again.
+        A ring of a time that nobody knows is never too old. The newest ring stays whatever its size or age, because
+        its number must never be given again.
         """
 
         def delete(connection: sqlite3.Connection) -> list[int]:
@@ -133,28 +149,56 @@ class Journal:
         return self._do(write)
 
     def _do(self, work: Callable[[sqlite3.Connection], _T]) -> asyncio.Future[_T]:
-        done = asyncio.get_running_loop().run_in_executor(self._thread, self._in_transaction, work)
+        return self._run(self._in_transaction, work)
+
+    def _run(self, work: Callable[..., _T], *arguments: object) -> asyncio.Future[_T]:
+        done = asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
         return asyncio.shield(done)  # who stops waiting for a write has still asked for it
+
+    def _add_ring(self, row: _Row) -> None:
+        try:
+            self._in_transaction(lambda connection: connection.execute(_ADD_RING, row))
+        except JournalError as error:
+            if not isinstance(error.__cause__, sqlite3.IntegrityError):  # the disk is to blame, not the ring
+                self._owed.append(row)
+            raise
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         if self._connection is None:
             raise JournalError("the journal is closed")
+        self._pay(self._connection)
         started = time.monotonic()
         try:
             with _transaction(self._connection):
                 answer = work(self._connection)
         except sqlite3.Error as error:
-            if self.healthy:
-                _LOGGER.error(
-                    "The journal %s cannot be used: %s. Rings are kept in memory only.", self._path, error
-                )
-            self.healthy = False
+            self._complain(error)
             raise JournalError(str(error)) from error
-        if not self.healthy:
+        if not self.healthy and not self._owed:
             _LOGGER.warning("The journal %s can be used again.", self._path)
-        self.healthy = True
+            self.healthy = True
         self.commit_ms = round((time.monotonic() - started) * 1000, 1)
         return answer
+
+    def _pay(self, connection: sqlite3.Connection) -> None:
+        """Store the rings that the disk refused, if it takes them now."""
+        if not self._owed:
+            return
+        with suppress(sqlite3.Error):
+            with _transaction(connection):
+                connection.executemany(_ADD_RING, self._owed)
+            self._owed.clear()
+
+    def _complain(self, error: sqlite3.Error) -> None:
+        if self.healthy:
+            _LOGGER.error(
+                "The journal %s cannot be used: %s. Rings are kept in memory only.", self._path, error
+            )
+        self.healthy = False
+        if self._connection is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            self._connection.close()
+            self._connection = None
+            self._open()
 
     def _open(self) -> None:
         try:
@@ -163,12 +207,13 @@ class Journal:
             except sqlite3.OperationalError:
                 raise  # the disk or the permissions; the file itself may be sound
             except sqlite3.DatabaseError as error:
-                self._connection = _replace_damaged(self._path, error)
+                self._connection = _replace_damaged(self._path, self.damaged, error)
         except (OSError, sqlite3.Error) as error:
             _LOGGER.error(
                 "The journal %s cannot be opened: %s. Nothing survives a restart.", self._path, error
             )
             self._connection = _connect(Path(":memory:"))
+            self.clients_known = _rescue(self._path, self._connection)
             self.healthy = False
 
     def _close(self) -> None:
@@ -177,10 +222,13 @@ class Journal:
             self._connection = None
 
 
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_ADD_RING: Final = "INSERT INTO rings VALUES (?, ?, ?, ?, ?, ?, ?)"
+_ADD_PICTURE: Final = "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)"
 _SAVE_CLIENT: Final = "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?)"
 
 _PRUNE: Final = """
-DELETE FROM rings WHERE seq < (SELECT max(seq) FROM rings) AND (at < :before OR seq IN (
+DELETE FROM rings WHERE seq < (SELECT max(seq) FROM rings) AND ((at < :before AND clock_ok) OR seq IN (
     SELECT seq FROM (
         SELECT seq, row_number() OVER newest_first AS place, sum(bytes) OVER newest_first AS total
         FROM (
@@ -214,7 +262,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT}")
-        (found,) = connection.execute("PRAGMA quick_check").fetchone()
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise sqlite3.DatabaseError(found)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -226,26 +274,52 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _replace_damaged(path: Path, reason: sqlite3.DatabaseError) -> sqlite3.Connection:
-    """Set the damaged file aside and begin a new one with the clients that can still be read."""
-    try:
-        with closing(sqlite3.connect(path)) as damaged:
-            clients = _clients(damaged)
-    except sqlite3.DatabaseError:
-        clients = []
-    aside = path.with_suffix(".damaged")
-    _LOGGER.error(
-        "The journal is damaged (%s) and was set aside as %s; %d clients were saved.",
-        reason,
-        aside,
-        len(clients),
-    )
-    path.replace(aside)
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    connection = _connect(path)
-    connection.executemany(_SAVE_CLIENT, map(_client_row, clients))
+def _replace_damaged(path: Path, aside: Path, reason: sqlite3.DatabaseError) -> sqlite3.Connection:
+    """Set the damaged file aside and begin a new one with what can still be read."""
+    with closing(_connect(Path(":memory:"))) as rescued:
+        _rescue(path, rescued)
+        (clients, rings) = rescued.execute(
+            "SELECT (SELECT count(*) FROM clients), (SELECT count(*) FROM rings)"
+        ).fetchone()
+        _LOGGER.error(
+            "The journal is damaged (%s) and was set aside as %s; %d clients and %d waiting rings were saved.",
+            reason,
+            aside,
+            clients,
+            rings,
+        )
+        path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        connection = _connect(path)
+        _copy(rescued, connection)
     return connection
+
+
+def _rescue(path: Path, into: sqlite3.Connection) -> bool:
+    """Copy what can still be read without writing; return whether the clients could be."""
+    for how in ("mode=ro", "mode=ro&immutable=1"):  # the second leaves the write-ahead log out
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as source:
+                return _copy(source, into)
+        except sqlite3.DatabaseError:
+            continue
+    return False
+
+
+def _copy(source: sqlite3.Connection, into: sqlite3.Connection) -> bool:
+    """Copy the clients and then, as far as they can be read, the rings that some client has not acked."""
+    clients = _clients(source)
+    into.executemany(_SAVE_CLIENT, map(_client_row, clients))
+    acked = min((client.acked_seq for client in clients), default=0)
+    with suppress(sqlite3.DatabaseError):
+        into.executemany(
+            _ADD_RING, source.execute("SELECT * FROM rings WHERE seq > ? ORDER BY seq", (acked,))
+        )
+        into.executemany(
+            _ADD_PICTURE, source.execute("SELECT * FROM pictures WHERE seq > ? ORDER BY seq", (acked,))
+        )
+    return True
 
 
 def _newest_seq(connection: sqlite3.Connection) -> int:

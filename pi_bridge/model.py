@@ -167,6 +167,16 @@ class Ring:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """When a ring was, as well as the bridge can tell now: `at` is right if `clock_ok`, `age_ms` is if `age_ok`."""
+
+    at: datetime
+    age_ms: int
+    clock_ok: bool
+    age_ok: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RingPicture:
     """The `n`-th picture of a ring, taken `at_ms` after the press (negative: before); its JPEG is kept beside it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from .model import CameraState, FacesFound, FacesState, Frame, Output
@@ -44,3 +45,21 @@ class FaceFinder(Protocol):
 
     async def find(self, image: bytes, *, embed: bool = True) -> FacesFound:
         """Return the faces of a JPEG or PNG; raises NotAnImageError, and FacesOffError when `state` is OFF."""
+
+
+class Clock(Protocol):
+    """What time it is, and for how long the machine has been on."""
+
+    @property
+    def boot_id(self) -> str:
+        """What tells this boot from all others."""
+
+    @property
+    def synchronized(self) -> bool:
+        """Whether `now` is right."""
+
+    def now(self) -> datetime:
+        """Return the wall clock's time in UTC, which may jump."""
+
+    def uptime_ms(self) -> int:
+        """Return milliseconds since boot, which never jump."""

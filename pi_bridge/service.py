@@ -16,11 +16,12 @@ from . import certificate as certificates
 from .access import Access
 from .bridge import Bridge
 from .certificate import Certificate
+from .clock import SYSTEM_CLOCK
 from .config import Config
 from .control import Control
 from .journal import Journal
 from .mjpeg import RESEND_S
-from .ports import Camera, FaceFinder, Panel
+from .ports import Camera, Clock, FaceFinder, Panel
 from .server import Server
 
 WATCHDOG_FALLBACK_S: Final = 3600.0  # nobody watches
@@ -44,6 +45,7 @@ async def serve(
     ready: Callable[[Running], None] = lambda running: None,
     *,
     resend_s: float = RESEND_S,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> None:
     """Be a doorbell until cancelled; `ready` is called once the bridge answers.
 
@@ -52,7 +54,7 @@ async def serve(
     """
     storage = config.storage.path
     journal = Journal(storage / "journal.sqlite")
-    bridge = Bridge(config, panel, camera, faces, journal)
+    bridge = Bridge(config, panel, camera, faces, journal, clock=clock)
     try:
         async with asyncio.TaskGroup() as tasks:
             certificate = await asyncio.to_thread(_prepare, storage)

@@ -139,13 +139,15 @@ class Session:
         which = {"seq": event.seq, "ring_id": event.ring_id}
         match event:
             case Ring():
+                moment = self._bridge.moment(event)
                 return {
                     "type": "ring",
                     **which,
-                    "at": iso_utc(event.at),
-                    "age_ms": self._bridge.age_ms(event),
+                    "at": iso_utc(moment.at),
+                    "age_ms": moment.age_ms,
                     "replay": replay,
-                    "clock_ok": event.clock_ok,
+                    "clock_ok": moment.clock_ok,
+                    "age_ok": moment.age_ok,
                     "test": event.test,
                 }
             case RingPicture():

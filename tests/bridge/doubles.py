@@ -15,14 +15,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import time
+from uuid import uuid4
 
+from pi_bridge.clock import SYSTEM_CLOCK
 from pi_bridge.config import BurstConfig, Config, ServerConfig
 from pi_bridge.errors import FacesOffError
 from pi_bridge.mjpeg import RESEND_S
 from pi_bridge.model import Box, CameraState, Face, FacesFound, FacesState, Frame, Output
-from pi_bridge.ports import FaceFinder
+from pi_bridge.ports import Clock, FaceFinder
 from pi_bridge.service import Running, serve
 
 BURST_S = 0.2
@@ -122,16 +125,39 @@ def one_face(quality: float) -> FacesFound:
     return FacesFound(640, 480, (Face(Box(0.4, 0.2, 0.2, 0.3), 0.9, quality),))
 
 
+class FakeClock:
+    """A clock that jumps when the test says so, and a Pi that boots; in between time goes on as everywhere."""
+
+    def __init__(self) -> None:
+        self.synchronized = True
+        self.wrong_by = timedelta()
+        self.boot()
+
+    def boot(self, uptime_ms: int = 0) -> None:
+        """Boot anew, so long ago."""
+        self.boot_id = str(uuid4())
+        self._booted_ms = SYSTEM_CLOCK.uptime_ms() - uptime_ms
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.wrong_by
+
+    def uptime_ms(self) -> int:
+        return SYSTEM_CLOCK.uptime_ms() - self._booted_ms
+
+
 class RunningBridge:
     """The real bridge on stand-ins."""
 
-    def __init__(self, config: Config, finder: FaceFinder, photo: bytes | None, resend_s: float) -> None:
+    def __init__(
+        self, config: Config, finder: FaceFinder, photo: bytes | None, resend_s: float, clock: Clock
+    ) -> None:
         self.config = config
         self.faces = finder
         self.panel = FakePanel()
         self.camera = FakeCamera()
         self.camera.jpeg = photo
         self._resend_s = resend_s
+        self._clock = clock
         self._running: Running | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -171,7 +197,15 @@ class RunningBridge:
         """Start, and return once it answers."""
         ready: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(
-            serve(self.config, self.panel, self.camera, self.faces, ready.set_result, resend_s=self._resend_s)
+            serve(
+                self.config,
+                self.panel,
+                self.camera,
+                self.faces,
+                ready.set_result,
+                resend_s=self._resend_s,
+                clock=self._clock,
+            )
         )
 
         def failed(task: asyncio.Task[None]) -> None:
@@ -208,6 +242,7 @@ async def running_bridge(
     finder: FaceFinder | None = None,
     config: Config | None = None,
     resend_s: float = RESEND_S,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> AsyncIterator[RunningBridge]:
     """Run the real bridge over loopback TLS; the first of `photos` stands before the camera.
 
@@ -219,7 +254,7 @@ async def running_bridge(
         server=ServerConfig(host="127.0.0.1", port=0, hosts=config.server.hosts),
         storage=replace(config.storage, path=storage),
     )
-    bridge = RunningBridge(config, finder or FakeFaces(), photos[0] if photos else None, resend_s)
+    bridge = RunningBridge(config, finder or FakeFaces(), photos[0] if photos else None, resend_s, clock)
     await bridge.start()
     try:
         yield bridge

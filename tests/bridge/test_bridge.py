@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import sqlite3
 import time
+from typing import Any
 
 import aiohttp
+import pytest
 
 from pi_bridge.config import BurstConfig, Config
 from pi_bridge.model import CameraState, FacesState, Output, Pattern
 
 from .conftest import BLURRED, EMPTY, SHARP
-from .doubles import FakeFaces, RunningBridge, running_bridge
+from .doubles import FakeClock, FakeFaces, RunningBridge, running_bridge
 from .home import Home
 
 
@@ -276,3 +281,80 @@ async def test_damaged_frame_is_sent_without_faces(tmp_path: Path) -> None:
         async with home.listen() as line:
             bridge.press()
             assert [message.get("faces") for message in await line.ring()] == [None, [], None]
+
+
+@dataclass
+class Later:
+    """What a client hears of a ring only later."""
+
+    bridge: RunningBridge
+    home: Home
+    clock: FakeClock
+
+    async def ring(self) -> tuple[dict[str, Any], timedelta]:
+        """Return the message, and by how much its time is wrong."""
+        async with self.home.listen() as line:
+            ring, *_ = await line.ring()
+        return ring, abs(datetime.fromisoformat(ring["at"]) - self.pressed_at)
+
+    def press(self) -> None:
+        self.pressed_at = datetime.now(UTC)
+        self.bridge.press()
+
+
+@pytest.fixture
+async def later(tmp_path: Path) -> AsyncIterator[Later]:
+    clock = FakeClock()
+    async with running_bridge(tmp_path / "state", clock=clock) as bridge, aiohttp.ClientSession() as session:
+        home = Home(session, bridge)
+        await home.pair()
+        yield Later(bridge, home, clock)
+
+
+async def test_a_wrong_clock_is_said(later: Later) -> None:
+    later.clock.synchronized, later.clock.wrong_by = False, timedelta(days=-400)
+    later.press()
+    ring, _ = await later.ring()
+    assert (ring["clock_ok"], ring["age_ok"]) == (False, True)
+    assert ring["age_ms"] < 10_000
+
+
+async def test_a_clock_that_was_set_since_mends_the_time_of_a_ring(later: Later) -> None:
+    later.clock.synchronized, later.clock.wrong_by = False, timedelta(days=-400)
+    later.press()
+    later.clock.synchronized, later.clock.wrong_by = True, timedelta()
+    ring, wrong_by = await later.ring()
+    assert (ring["clock_ok"], ring["age_ok"]) == (True, True)
+    assert wrong_by < timedelta(seconds=5)
+
+
+async def test_a_ring_before_a_restart_keeps_its_age_whatever_the_clock(later: Later) -> None:
+    later.press()
+    later.clock.wrong_by = timedelta(days=3)
+    await later.bridge.restart()
+    ring, _ = await later.ring()
+    assert ring["age_ok"] is True
+    assert ring["age_ms"] < 60_000
+
+
+async def test_a_ring_before_a_power_cut_is_never_taken_for_a_new_one(later: Later) -> None:
+    later.press()
+    later.clock.boot(uptime_ms=20_000)
+    later.clock.synchronized, later.clock.wrong_by = False, timedelta(days=-1)
+    await later.bridge.restart()
+    ring, wrong_by = await later.ring()
+    assert (ring["clock_ok"], ring["age_ok"]) == (True, False)
+    assert ring["age_ms"] >= 20_000
+    assert wrong_by < timedelta(seconds=5)
+
+
+async def test_a_ring_of_a_time_that_nobody_knows_is_kept(later: Later) -> None:
+    later.clock.synchronized, later.clock.wrong_by = False, timedelta(days=-400)
+    later.press()
+    later.clock.synchronized, later.clock.wrong_by = True, timedelta()
+    later.press()
+    async with later.home.listen() as line:
+        assert [(await line.ring())[0]["seq"], (await line.ring())[0]["seq"]] == [1, 2]
+    await later.bridge.restart()
+    async with later.home.listen() as line:
+        assert [(await line.ring())[0]["seq"], (await line.ring())[0]["seq"]] == [1, 2]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+import resource
+import sqlite3
 
 import pytest
 
@@ -20,8 +22,8 @@ FACE = Face(Box(0.25, 0.5, 0.125, 0.0625), 0.875, 0.75, Embedding("model", (0.5,
 CLIENT = Client("hash", "Home", NOW, NOW, 0)
 
 
-def a_ring(seq: int, at: datetime = NOW) -> Ring:
-    return Ring(seq, f"ring-{seq}", at, "boot", 1000 * seq, clock_ok=False, test=True)
+def a_ring(seq: int, at: datetime = NOW, *, clock_ok: bool = True) -> Ring:
+    return Ring(seq, f"ring-{seq}", at, "boot", 1000 * seq, clock_ok=clock_ok, test=True)
 
 
 def a_picture(seq: int, n: int = 0) -> RingPicture:
@@ -34,6 +36,17 @@ def content_of(path: Path) -> bytes:
 
 def overwrite(path: Path, content: bytes) -> None:
     path.write_bytes(content)
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let the kernel refuse every further byte of a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @asynccontextmanager
@@ -105,6 +118,14 @@ async def test_oldest_rings_go_first_whatever_the_limit(path: Path) -> None:
         assert await journal.picture(5, 0) == bytes(400_000)
 
 
+async def test_a_ring_of_a_time_that_nobody_knows_is_never_too_old(path: Path) -> None:
+    async with journal_at(path) as journal:
+        journal.add_ring(a_ring(1, NOW))
+        journal.add_ring(a_ring(2, datetime(1970, 1, 1, tzinfo=UTC), clock_ok=False))
+        journal.add_ring(a_ring(3, NOW + timedelta(days=31)))
+        assert await journal.prune(rings=10, megabytes=10, before=NOW + timedelta(days=1)) == [1]
+
+
 async def test_deleted_pictures_give_their_space_back(path: Path) -> None:
     async with journal_at(path) as journal:
         for seq in range(1, 6):
@@ -157,3 +178,63 @@ async def test_a_failed_write_is_told_once_and_the_journal_recovers(
         assert [record.levelname for record in caplog.records].count("ERROR") == 1
         await journal.add_ring(a_ring(2))
         assert journal.healthy
+
+
+async def test_what_a_full_disk_refuses_is_stored_when_it_has_room_again(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.add_ring(a_ring(1))
+        with full_disk():
+            for seq in (2, 3):
+                with pytest.raises(JournalError):
+                    await journal.add_ring(a_ring(seq))
+            assert await journal.rings_after(0) == [a_ring(1)]  # reading goes on
+        health = [journal.healthy]
+        await journal.store_owed()
+        health.append(journal.healthy)
+        assert health == [False, True]
+    async with journal_at(path) as journal:
+        assert await journal.rings_after(0) == [a_ring(1), a_ring(2), a_ring(3)]
+
+
+async def test_a_full_disk_at_the_start_forgets_nobody(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.save_client(replace(CLIENT, acked_seq=1))
+        for seq in (1, 2):
+            await journal.add_ring(a_ring(seq))
+    with full_disk():
+        async with journal_at(path) as journal:
+            assert not journal.healthy
+            assert journal.clients_known
+            assert await journal.clients() == [replace(CLIENT, acked_seq=1)]
+            assert await journal.rings_after(0) == [a_ring(2)]
+
+
+async def test_a_file_that_gets_damaged_is_set_aside_at_once(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.add_ring(a_ring(1))
+        with closing(sqlite3.connect(path)) as vandal:
+            vandal.executescript(
+                "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'x' WHERE name = 'rings';"
+                "PRAGMA schema_version = 1000"
+            )
+        with pytest.raises(JournalError):
+            await journal.add_ring(a_ring(2))
+        await journal.store_owed()
+        assert journal.healthy
+        assert journal.damaged.exists()
+    async with journal_at(path) as journal:
+        assert await journal.rings_after(0) == [a_ring(2)]
+
+
+async def test_waiting_rings_are_saved_from_a_damaged_file(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.save_client(replace(CLIENT, acked_seq=1))
+        for seq in range(1, 4):
+            journal.add_ring(a_ring(seq))
+            journal.add_picture(a_picture(seq), bytes(100_000))
+    content = content_of(path)
+    overwrite(path, content[:-80_000] + b"\xff" * 50_000 + content[-30_000:])
+    async with journal_at(path) as journal:
+        assert journal.damaged.exists()
+        rings = [event for event in await journal.rings_after(0) if isinstance(event, Ring)]
+        assert rings == [a_ring(2), a_ring(3)]
