@@ -19,8 +19,8 @@ from .entries import AnyEntry, DoorbellEntry, RecognitionEntry, kind, person_nam
 from .errors import recognition_error_text
 from .recognition.errors import EngineAuthError, RecognitionError
 from .services import async_setup_services
-from .views import VisitPictureView
-from .visits import VISITS, VisitLog
+from .views import FaceThumbnailView, PersonPhotoView, VisitPictureView, VisitThumbnailView
+from .visits import PICTURES, VISITS, VisitLog, VisitPictures
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,8 +44,15 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up what all entries share: the visit log, its pictures over HTTP, the actions."""
     visits = hass.data[VISITS] = VisitLog(hass, storage(hass) / "visits")
     await visits.async_load()
+    pictures = hass.data[PICTURES] = VisitPictures(hass, visits)
     async_track_time_interval(hass, visits.async_prune, PRUNE_EVERY, cancel_on_shutdown=True)
-    hass.http.register_view(VisitPictureView(visits))
+    for view in (
+        VisitPictureView(visits),
+        VisitThumbnailView(pictures),
+        FaceThumbnailView(pictures),
+        PersonPhotoView(hass),
+    ):
+        hass.http.register_view(view)
     async_setup_services(hass)
     return True
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
+from typing import NamedTuple
 
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
@@ -12,9 +13,17 @@ from homeassistant.util import dt as dt_util
 from .bridge import Ring
 from .burst import Look, RingBurst, look
 from .entries import RecognitionEntry, async_ready_recognition, person_names
-from .model import Outcome
+from .model import SAME_FACE, Box, Embedding, Face, Outcome
 from .recognition.errors import EngineAuthError, RecognitionError
 from .visits import Timings, Visit, VisitFace, VisitPicture
+
+
+class Decision(NamedTuple):
+    """What came of a ring, the JPEGs of its pictures by number, and of each face what it can be recognized by."""
+
+    visit: Visit
+    pictures: Mapping[int, bytes]
+    embeddings: Sequence[Embedding | None]
 
 
 class Attendance:
@@ -30,6 +39,7 @@ class Attendance:
         self._at = ring.at if ring.clock_ok else dt_util.utcnow() - timedelta(milliseconds=ring.age_ms)
         self._pressed = monotonic() - ring.age_ms / 1000
         self._laps: dict[str, int] = {}
+        self._embeddings: Sequence[Embedding | None] = ()
 
     @property
     def timings(self) -> Timings:
@@ -40,8 +50,8 @@ class Attendance:
         """Stop the time from the press to a step of `Timings`, when it is taken for the first time."""
         self._laps.setdefault(step, round((monotonic() - self._pressed) * 1000))
 
-    async def async_decide(self, hass: HomeAssistant) -> tuple[Visit, Mapping[int, bytes]]:
-        """Return what came of the ring, and the JPEGs of its pictures by their numbers."""
+    async def async_decide(self, hass: HomeAssistant) -> Decision:
+        """Return what came of the ring."""
         visit = await self._decided(hass)
         self.lap("decision")
         shots = self.burst.shots
@@ -50,7 +60,7 @@ class Attendance:
             pictures=tuple(VisitPicture(shot.n, shot.at_ms) for shot in shots),
             timings=self.timings,
         )
-        return visit, {shot.n: shot.picture.jpeg for shot in shots}
+        return Decision(visit, {shot.n: shot.picture.jpeg for shot in shots}, self._embeddings)
 
     async def _decided(self, hass: HomeAssistant) -> Visit:
         entry: RecognitionEntry | None = None
@@ -75,6 +85,8 @@ class Attendance:
     def _recognized(self, looks: Sequence[Look], names: Mapping[str, str]) -> Visit:
         counts = looks[-1]
         answer = counts.recognition
+        seen = [_same(face.box, counts.shot.picture.faces or ()) for face in answer.faces]
+        self._embeddings = [face.embedding if face else None for face in seen]
         return replace(
             self._visit,
             outcome=answer.outcome,
@@ -86,8 +98,9 @@ class Attendance:
                     face.person_id,
                     names.get(face.person_id, face.person_id) if face.person_id else None,
                     face.similarity,
+                    by_bridge.quality if by_bridge else None,
                 )
-                for face in answer.faces
+                for face, by_bridge in zip(answer.faces, seen, strict=True)
             ),
             calls=sum((Counter(each.recognition.calls) for each in looks), Counter[str]()),
         )
@@ -103,3 +116,9 @@ class Attendance:
             missed=self.missed,
             test=ring.test,
         )
+
+
+def _same(box: Box, faces: Sequence[Face]) -> Face | None:
+    """Return the face that the bridge has seen where the engine has found one."""
+    best = max(faces, key=lambda face: face.box.overlap(box), default=None)
+    return best if best and best.box.overlap(box) >= SAME_FACE else None

@@ -1,7 +1,7 @@
 """One doorbell: its connection, rings in, visits out, answers at the door."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
 import logging
@@ -17,7 +17,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util.hass_dict import HassKey
 
 from .answers import ANSWERS
-from .attendance import Attendance
+from .attendance import Attendance, Decision
 from .bridge import (
     BridgeAuthError,
     BridgeClient,
@@ -41,7 +41,7 @@ from .const import CONF_FINGERPRINT, DOMAIN, MANUFACTURER, MODEL
 from .entries import DoorbellEntry
 from .errors import bridge_error_text, bridge_errors
 from .model import Picture
-from .visits import VISITS, Visit
+from .visits import VISITS, ChangeKind, Visit, VisitChange, VisitFilter
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         self._nobody_heard = False
         self._ring_listeners: set[Callable[[Rang], None]] = set()
         self._visit_listeners: set[Callable[[Visit], None]] = set()
-        self.data = DoorbellData(BridgeState(), next(self.visits.newest_first(self.doorbell_id), None))
+        self.data = DoorbellData(BridgeState(), self._newest_visit)
 
     @property
     def connected(self) -> bool:
@@ -120,6 +120,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         """Take rings from now on, until the entry is unloaded. Follows `async_connect`."""
         if self._connection is None:
             raise RuntimeError("async_connect comes first")
+        self.config_entry.async_on_unload(self.visits.async_subscribe(self._visits_changed))
         self._background(self._keep_connected(self._connection), "connection")
 
     @callback
@@ -270,8 +271,9 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
     async def _attend(self, attendance: Attendance) -> None:
         """Turn a ring into a visit: decide, store, show, answer, ack."""
         try:
-            visit, pictures = await attendance.async_decide(self.hass)
-            stored = await self._store(visit, pictures)
+            decision = await attendance.async_decide(self.hass)
+            stored = await self._store(decision)
+            visit = stored or decision.visit
             self._show_visit(visit)
             await self._answer(attendance, visit)
         finally:
@@ -280,14 +282,13 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         if stored:
             await self._ack(attendance.ring)
 
-    async def _store(self, visit: Visit, pictures: Mapping[int, bytes]) -> bool:
-        """Store a visit; if that fails, the ring is not acked, and the bridge will send it again."""
+    async def _store(self, decision: Decision) -> Visit | None:
+        """Store a visit; if that fails (None), the ring is not acked, and the bridge will send it again."""
         try:
-            await self.visits.async_add(visit, pictures)
+            return await self.visits.async_add(*decision)
         except OSError as err:
             _LOGGER.error("A visit at %s could not be stored: %s", self.name, err)
-            return False
-        return True
+            return None
 
     def _show_visit(self, visit: Visit) -> None:
         last = self.data.last_visit
@@ -296,6 +297,16 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         if visit.outcome and not visit.missed:
             for listener in list(self._visit_listeners):
                 listener(visit)
+
+    @property
+    def _newest_visit(self) -> Visit | None:
+        return next(self.visits.newest_first(VisitFilter(doorbell_id=self.doorbell_id)), None)
+
+    @callback
+    def _visits_changed(self, change: VisitChange) -> None:
+        """Show what has become of the last visit after it was shown."""
+        if change.kind is not ChangeKind.ADDED and change.visit.doorbell_id == self.doorbell_id:
+            self._show(replace(self.data, last_visit=self._newest_visit))
 
     async def _answer(self, attendance: Attendance, visit: Visit) -> None:
         """Light the LEDs, if somebody still waits for an answer."""
@@ -309,7 +320,9 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             return
         attendance.lap("answer")
         try:
-            await self.visits.async_amend(replace(visit, timings=attendance.timings))
+            await self.visits.async_change(
+                visit.visit_id, lambda stored: replace(stored, timings=attendance.timings)
+            )
         except OSError as err:
             _LOGGER.warning("The time of an answer at %s could not be stored: %s", self.name, err)
 

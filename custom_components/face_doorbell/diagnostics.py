@@ -22,7 +22,7 @@ from .const import (
 )
 from .coordinator import DoorbellCoordinator
 from .entries import AnyEntry, DoorbellEntry, RecognitionEntry, kind
-from .visits import Visit
+from .visits import Visit, VisitFilter
 
 REDACTED: Final = {
     CONF_ACCESS_KEY_ID,
@@ -55,7 +55,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: AnyEntr
 
 async def _doorbell(entry: DoorbellEntry) -> dict[str, Any]:
     coordinator = entry.runtime_data
-    visits = list(coordinator.visits.newest_first(coordinator.doorbell_id))
+    visits = list(coordinator.visits.newest_first(VisitFilter(doorbell_id=coordinator.doorbell_id)))
     bridge = coordinator.data.bridge
     return {
         "connected": coordinator.connected,

@@ -10,7 +10,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .coordinator import DoorbellCoordinator
 from .entity import VisitEntity
 from .entries import DoorbellEntry
-from .visits import Visit
+from .visits import Visit, VisitFilter
 
 PARALLEL_UPDATES: Final = 0  # nothing is polled or sent
 
@@ -36,7 +36,7 @@ class LastVisitorImage(VisitEntity, ImageEntity):
 
     @property
     def _seen(self) -> Visit | None:
-        visits = self.coordinator.visits.newest_first(self.coordinator.doorbell_id)
+        visits = self.coordinator.visits.newest_first(VisitFilter(doorbell_id=self.coordinator.doorbell_id))
         return next((visit for visit in visits if visit.picture is not None), None)
 
     @property

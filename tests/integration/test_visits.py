@@ -1,6 +1,5 @@
 """The visit log: whole or not at all, kept as long as promised, there again after a restart."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +11,19 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.face_doorbell import visits
 from custom_components.face_doorbell.attendance import Attendance
 from custom_components.face_doorbell.bridge import Ring
 from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.model import Box, Outcome
-from custom_components.face_doorbell.visits import VISITS, Timings, Visit, VisitFace, VisitLog, VisitPicture
+from custom_components.face_doorbell.visits import (
+    VISITS,
+    Retention,
+    Timings,
+    Visit,
+    VisitFace,
+    VisitLog,
+    VisitPicture,
+)
 from tests import photos
 from tests.bridge.doubles import RunningBridge
 
@@ -64,7 +70,7 @@ async def load(hass: HomeAssistant, tmp_path: Path) -> VisitLog:
 
 
 def kept(log: VisitLog) -> list[Visit]:
-    return list(log.newest_first("9f3c21ab"))
+    return list(log.newest_first())
 
 
 async def test_a_visit_is_there_after_a_restart(hass: HomeAssistant, log: VisitLog, tmp_path: Path) -> None:
@@ -97,7 +103,7 @@ async def test_a_changed_record_is_there_after_a_restart(
     await log.async_add(stored, {0: JPEG})
     changed = replace(stored, timings=Timings(ring=2, decision=310, answer=315))
 
-    await log.async_amend(changed)
+    await log.async_change(stored.visit_id, lambda visit: replace(visit, timings=changed.timings))
 
     assert kept(log) == [changed]
     assert kept(await load(hass, tmp_path)) == [changed]
@@ -166,12 +172,9 @@ async def test_visits_are_forgotten_in_time(
     assert not list((tmp_path / "visits").iterdir())
 
 
-@pytest.mark.parametrize("limits", [{"KEEP_VISITS": 2}, {"KEEP_BYTES": 2_500}])
-async def test_the_oldest_make_room(
-    log: VisitLog, monkeypatch: pytest.MonkeyPatch, limits: Mapping[str, int]
-) -> None:
-    for name, value in limits.items():
-        monkeypatch.setattr(visits, name, value)
+@pytest.mark.parametrize("retention", [Retention(visits=2), Retention(size=3_500)])
+async def test_the_oldest_make_room(log: VisitLog, retention: Retention) -> None:
+    await log.async_set_retention(retention)
     now = dt_util.utcnow()
     stored = [visit(now - timedelta(minutes=minutes)) for minutes in range(4)]
     for each in reversed(stored):
@@ -215,16 +218,14 @@ async def test_a_visit_keeps_its_pictures_and_times(hass: HomeAssistant, bridge:
     assert times.ring <= times.picture <= times.decision <= times.answer  # type: ignore[operator] # not None
 
 
-async def test_a_visit_too_old_to_keep_is_done_with(
-    hass: HomeAssistant, bridge: RunningBridge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(visits, "KEEP_OTHERS", timedelta(0))
+async def test_a_visit_too_old_to_keep_is_done_with(hass: HomeAssistant, bridge: RunningBridge) -> None:
     await add_doorbell(hass, bridge)
+    await hass.data[VISITS].async_set_retention(Retention(others=timedelta(0)))
 
     bridge.press()
     await until_acked(bridge)
 
-    assert not list(hass.data[VISITS].newest_first(bridge.bridge_id))
+    assert not list(hass.data[VISITS].newest_first())
 
 
 async def test_a_visit_that_cannot_be_stored_comes_again(
@@ -256,7 +257,7 @@ async def test_a_wrong_clock_at_the_door_does_not_misplace_a_visit(
     attendance = Attendance(ring, "9f3c21ab", missed=False)
     attendance.burst.end()
 
-    stored, _ = await attendance.async_decide(hass)
+    stored = (await attendance.async_decide(hass)).visit
 
     assert stored.at == dt_util.utcnow() - timedelta(seconds=3)
 

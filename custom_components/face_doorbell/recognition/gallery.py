@@ -8,24 +8,21 @@ Every change is one rename, so a crash leaves either the old or the new state. T
 thread. Where the disk fails it raises OSError.
 """
 
-import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 import hashlib
 import json
 import logging
-import os
 from pathlib import Path
 import re
 import shutil
-import struct
 import threading
 from typing import Final, TypedDict
 import unicodedata
 import uuid
 
+from ..files import make_folder, new_folder, remove_folder, remove_unfinished, sync_folder, write_file
 from ..model import Embedding
 from .errors import PersonError
 
@@ -36,7 +33,6 @@ PERSON_ID: Final = re.compile(r"[a-z0-9_-]{1,64}")
 PHOTO_ID: Final = re.compile(r"[0-9a-f]{16}")
 SCHEMA: Final = 1
 _SLUG_LENGTH: Final = 48
-_TEMPORARY: Final = ".new-"  # begins with a dot: never a person_id
 
 type Vector = tuple[float, ...]
 
@@ -117,15 +113,15 @@ class Gallery:
         What cannot be read is skipped with a warning and stays as it is.
         """
         with self._lock:
-            for folder in (self._people.parent, self._people):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._people)
             for folder in (self._people.parent, self._people, *self._people.iterdir()):
-                for leftover in list(folder.glob(f"{_TEMPORARY}*")):
-                    _delete(leftover)
+                remove_unfinished(folder)
             self._removed = _read_removed(self._removed_file)
             for person_id in self.removed:
-                self._delete_folder(person_id)
+                remove_folder(self._people / person_id)
             self._persons = {person.id: person for person in _read_persons(self._people)}
+            for person in self._persons.values():
+                self._delete_orphans(person)
 
     def person(self, person_id: str) -> Person:
         """Return a person; raises PersonError `person_not_found`."""
@@ -160,17 +156,16 @@ class Gallery:
         with self._lock:
             name = self.check_name(name)
             person = Person(person_id or _new_id(name), name, _merged((), photos))
-            folder = self._people / f"{_TEMPORARY}{uuid.uuid4().hex}"
-            folder.mkdir(mode=0o700)
+            folder = new_folder(self._people)
             try:
                 for photo in photos:
-                    _write(folder / f"{photo.id}.jpg", photo.jpeg)
-                _write(folder / "person.json", _dump(person))
+                    write_file(folder / f"{photo.id}.jpg", photo.jpeg)
+                write_file(folder / "person.json", _dump(person))
                 self.forget_removed({person.id})
                 folder.rename(self._people / person.id)
             finally:
-                _delete(folder)
-            _sync_folder(self._people)
+                shutil.rmtree(folder, ignore_errors=True)
+            sync_folder(self._people)
             self._persons[person.id] = person
             return person
 
@@ -185,7 +180,7 @@ class Gallery:
             }
             try:
                 for file, jpeg in files.items():
-                    _write(file, jpeg)
+                    write_file(file, jpeg)
                 return self._store(merged)
             except OSError:
                 for file in files:
@@ -212,7 +207,7 @@ class Gallery:
             if self._removed is not None:
                 self._set_removed(self._removed | {person_id})
             del self._persons[person_id]
-            self._delete_folder(person_id)
+            remove_folder(self._people / person_id)
 
     def rename_person(self, person_id: str, name: str) -> Person:
         """Give a person another name; raises PersonError."""
@@ -253,22 +248,20 @@ class Gallery:
 
     def _store(self, person: Person) -> Person:
         if person != self._persons[person.id]:
-            _write(self._people / person.id / "person.json", _dump(person))
+            write_file(self._people / person.id / "person.json", _dump(person))
             self._persons[person.id] = person
         return person
 
     def _set_removed(self, person_ids: frozenset[str]) -> None:
         if person_ids != self._removed:
-            _write(self._removed_file, json.dumps(sorted(person_ids)).encode())
+            write_file(self._removed_file, json.dumps(sorted(person_ids)).encode())
             self._removed = person_ids
 
-    def _delete_folder(self, person_id: str) -> None:
-        """Take the folder away by one rename, then delete it."""
-        gone = self._people / f"{_TEMPORARY}{uuid.uuid4().hex}"
-        with suppress(FileNotFoundError):
-            (self._people / person_id).rename(gone)
-            _sync_folder(self._people)
-            _delete(gone)
+    def _delete_orphans(self, person: Person) -> None:
+        """Delete photos that a crash has left without a record."""
+        files = {self._photo_file(person.id, photo.id) for photo in person.photos}
+        for file in set((self._people / person.id).glob("*.jpg")) - files:
+            file.unlink()
 
     def _photo_file(self, person_id: str, photo_id: str) -> Path:
         return self._people / person_id / f"{photo_id}.jpg"
@@ -305,7 +298,9 @@ def _dump(person: Person) -> bytes:
         "photos": {
             photo.id: {
                 "added": photo.added.isoformat(timespec="seconds"),
-                "embeddings": {model: _pack(vector) for model, vector in photo.embeddings.items()},
+                "embeddings": {
+                    model: Embedding(model, vector).pack() for model, vector in photo.embeddings.items()
+                },
                 "refused": dict(photo.refused),
             }
             for photo in person.photos
@@ -314,20 +309,11 @@ def _dump(person: Person) -> bytes:
     return json.dumps(data, ensure_ascii=False, indent=1).encode()
 
 
-def _pack(vector: Vector) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode("ascii")
-
-
-def _unpack(packed: str) -> Vector:
-    raw = base64.b64decode(packed, validate=True)
-    return struct.unpack(f"<{len(raw) // 4}f", raw)
-
-
 def _read_persons(people: Path) -> Iterator[Person]:
     for folder in sorted(people.iterdir()):
         try:
             yield _read_person(folder)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as err:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
             _LOGGER.warning("Skipped %s, which holds no person that can be read: %r", folder, err)
 
 
@@ -339,7 +325,7 @@ def _read_person(folder: Path) -> Person:
         Photo(
             photo_id,
             datetime.fromisoformat(photo["added"]),
-            {model: _unpack(packed) for model, packed in photo["embeddings"].items()},
+            {model: Embedding.unpack(model, packed).vector for model, packed in photo["embeddings"].items()},
             dict(photo["refused"]),
         )
         for photo_id, photo in data["photos"].items()
@@ -359,34 +345,3 @@ def _read_removed(file: Path) -> frozenset[str] | None:
     if not isinstance(ids, list):
         return frozenset()
     return frozenset(item for item in ids if isinstance(item, str) and PERSON_ID.fullmatch(item))
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Replace a file at once: a reader or a crash sees the old or the new one, never a part."""
-    temporary = file.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-            target.write(content)
-            target.flush()
-            os.fsync(target.fileno())
-        temporary.rename(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(file.parent)
-
-
-def _delete(path: Path) -> None:
-    """Delete a file or folder of ours that nothing refers to any longer."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in the folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

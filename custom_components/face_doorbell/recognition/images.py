@@ -18,9 +18,12 @@ MAX_PIXELS: Final = (
 MAX_SIDE: Final = 1920  # px: Rekognition finds faces from 40 px on in pictures up to this size
 MIN_SIDE: Final = 80  # px: Rekognition takes no smaller picture
 MAX_BYTES: Final = 5 * 1024 * 1024  # Rekognition's limit for image bytes
-QUALITIES: Final = (88, 75, 50, 25)  # the first that stays below MAX_BYTES; only noise needs more than one
+QUALITIES: Final = (88, 75, 50, 25)  # the first that stays below the limit
 METADATA: Final = frozenset({"exif", "comment", "xmp", "photoshop", "icc_profile", "adobe", "flashpix"})
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
+THUMBNAIL_BYTES: Final = 15_000  # so that a page of them comes at once over a phone's connection
+FACE_SIDE: Final = 160  # px
+PICTURE_SIDE: Final = 320  # px
 CROP_MARGIN: Final = 0.3  # of the face, on each side: what a detector needs around it
 MIN_FACE: Final = 160  # px: crops are enlarged to this
 
@@ -50,8 +53,8 @@ def prepare(photo: bytes) -> bytes:
         raise PhotoRefusedError("photo_not_an_image") from err
 
 
-def crop(jpeg: bytes, box: Box) -> tuple[bytes, Box]:
-    """Cut one face out of a prepared JPEG, enlarged when it is small.
+def crop(jpeg: bytes, box: Box, least_face: int = MIN_FACE) -> tuple[bytes, Box]:
+    """Cut one face out of an RGB JPEG, enlarged when it is smaller than `least_face` px.
 
     Returns the part as a JPEG, and the box of the face within that part.
     """
@@ -68,12 +71,20 @@ def crop(jpeg: bytes, box: Box) -> tuple[bytes, Box]:
                 round((top + height) * image.height),
             )
         )
-        scale = max(1.0, MIN_FACE / min(box.width * image.width, box.height * image.height))
+        scale = max(1.0, least_face / min(box.width * image.width, box.height * image.height))
         larger = part.resize(
             (round(part.width * scale), round(part.height * scale)), Image.Resampling.BICUBIC
         )
     inside = Box((box.left - left) / width, (box.top - top) / height, box.width / width, box.height / height)
     return _encode(larger), inside
+
+
+def thumbnail(jpeg: bytes, side: int) -> bytes:
+    """Return an RGB JPEG of at most `side` px and `THUMBNAIL_BYTES`."""
+    with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
+        image.draft("RGB", (2 * side, 2 * side))
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        return _encode(image, THUMBNAIL_BYTES)
 
 
 def blank() -> bytes:
@@ -93,10 +104,10 @@ def _upright(image: Image.Image) -> Image.Image:
     return upright
 
 
-def _encode(image: Image.Image) -> bytes:
+def _encode(image: Image.Image, limit: int = MAX_BYTES) -> bytes:
     for quality in QUALITIES:
         target = BytesIO()
         image.save(target, "JPEG", quality=quality, comment="")
-        if target.tell() < MAX_BYTES:
+        if target.tell() < limit:
             break
     return target.getvalue()

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 import uuid
 
-from ..model import Box, Face, Picture
+from ..model import SAME_FACE, Box, Face, Picture
 from . import images
 from .aws import REGIONS, Aws, AwsSettings, Clients, Mode
 from .aws_check import check
@@ -35,7 +35,6 @@ LEAST_SIMILARITY: Final = (
     1.0  # all candidates, so that our rule decides and a stranger's similarity can be told
 )
 AT_ONCE: Final = 8  # calls: below the 25 comparisons a second that every region allows
-SAME_FACE: Final = 0.3  # overlap (intersection over union) from which on two boxes are one face
 
 
 class _Seen(NamedTuple):
@@ -152,7 +151,7 @@ class RekognitionEngine:
         part, inside = await asyncio.to_thread(images.crop, jpeg, box)
         seen = await self._search(part, calls)
         # A larger neighbour that reaches into the part must not answer for this face.
-        same = seen is not None and _overlap(seen.box, inside) >= SAME_FACE
+        same = seen is not None and seen.box.overlap(inside) >= SAME_FACE
         return decide(box, seen.matches if seen and same else (), self.rule)
 
     async def _search(self, jpeg: bytes, calls: Counter[str]) -> _Seen | None:
@@ -254,7 +253,7 @@ class RekognitionEngine:
         faces: list[tuple[Box, dict[str, float]]] = [(box, {}) for box in boxes]
         for reference, answer in zip(references, answers, strict=True):
             for box, likeness in answer or ():
-                best = next((best for known, best in faces if _overlap(known, box) >= SAME_FACE), None)
+                best = next((best for known, best in faces if known.overlap(box) >= SAME_FACE), None)
                 if best is None:
                     best = {}
                     faces.append((box, best))
@@ -302,11 +301,3 @@ def _box(box: BoundingBoxTypeDef) -> Box:
     return Box(
         left, top, min(1.0, box["Left"] + box["Width"]) - left, min(1.0, box["Top"] + box["Height"]) - top
     )
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Return intersection over union."""
-    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (one.area + other.area - shared)

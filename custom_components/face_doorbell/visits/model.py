@@ -1,0 +1,125 @@
+"""What a visit is: who stood before the door, how that was found out, and how long it took."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ..model import Box, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class VisitFace:
+    """A face in the picture that decided a visit.
+
+    `person_id` is None for a stranger; `similarity`, 0 to 100, is to the most alike person, and None when there was
+    nothing to compare with or a user has said whose face it is (`by_user`). `quality`, 0 to 1, is the bridge's.
+    Strangers that look alike share a `group`. `photo_id` is the reference photo that was made of this face.
+    """
+
+    box: Box
+    person_id: str | None = None
+    name: str | None = None
+    similarity: float | None = None
+    quality: float | None = None
+    group: str | None = None
+    by_user: bool = False
+    photo_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitPicture:
+    """The `n`-th picture of a visit, taken `at_ms` after the press (negative: before)."""
+
+    n: int
+    at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds from the press to each step; None for a step that was not taken."""
+
+    ring: int | None = None
+    picture: int | None = None
+    decision: int | None = None
+    answer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What Home Assistant made of a ring; `visit_id` is the ring's id.
+
+    `missed`: it was too old to answer. `outcome` is None when nobody was asked; `reason` is the key of a failure,
+    `picture` the number of the picture that decided, whose faces these are.
+    """
+
+    visit_id: str
+    doorbell_id: str
+    at: datetime
+    replay: bool = False
+    missed: bool = False
+    test: bool = False
+    outcome: Outcome | None = None
+    reason: str | None = None
+    engine: str | None = None
+    faces: tuple[VisitFace, ...] = ()
+    pictures: tuple[VisitPicture, ...] = ()
+    picture: int | None = None
+    timings: Timings = field(default_factory=Timings)
+    calls: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def cursor(self) -> str:
+        """Where the visit is in the order of time; later visits have larger ones."""
+        return f"{self.at.astimezone(UTC).isoformat(timespec='microseconds')}~{self.visit_id}"
+
+    @property
+    def known(self) -> tuple[VisitFace, ...]:
+        """The faces of persons, the surest first."""
+        faces = [face for face in self.faces if face.person_id is not None]
+        return tuple(sorted(faces, key=lambda face: face.similarity or 0, reverse=True))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the persons, the surest first."""
+        return [face.name or "" for face in self.known]
+
+    @property
+    def strangers(self) -> int:
+        """How many faces belong to nobody."""
+        return len(self.faces) - len(self.known)
+
+    @property
+    def similarity(self) -> float | None:
+        """How alike the surest person is, or the most alike one when nobody is known."""
+        return max(
+            (face.similarity for face in self.known or self.faces if face.similarity is not None),
+            default=None,
+        )
+
+    def with_faces(self, faces: Iterable[VisitFace]) -> Visit:
+        """Return the visit with other answers for its faces, and the outcome that follows from them."""
+        changed = replace(self, faces=tuple(faces))
+        return replace(changed, outcome=Outcome.RECOGNIZED if changed.known else Outcome.UNKNOWN)
+
+    def with_face(self, index: int, face: VisitFace) -> Visit:
+        """Return the visit with another answer for one face."""
+        return self.with_faces((*self.faces[:index], face, *self.faces[index + 1 :]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the visit as it is stored; what it was recognized by is not part of it."""
+        return asdict(self) | {"at": self.at.isoformat(), "calls": dict(self.calls)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Visit:
+        """Read what `to_json` wrote; raises KeyError, TypeError or ValueError when it is something else."""
+        return cls(
+            **{
+                **data,
+                "at": datetime.fromisoformat(data["at"]),
+                "outcome": Outcome(data["outcome"]) if data["outcome"] else None,
+                "faces": tuple(VisitFace(**{**face, "box": Box(**face["box"])}) for face in data["faces"]),
+                "pictures": tuple(VisitPicture(**picture) for picture in data["pictures"]),
+                "timings": Timings(**data["timings"]),
+            }
+        )
