@@ -87,7 +87,18 @@ def test_a_photo_of_a_phone_is_turned_upright_and_made_smaller() -> None:
 def test_a_photo_that_is_ready_stays_as_it_is() -> None:
     ready = images.prepare(photo("obama3"))
     assert images.prepare(ready) is ready
-    assert images.prepare(encode(Image.new("RGB", (200, 200)), comment="here was I")) != ready
+
+
+@pytest.mark.parametrize("kind", ["comment", "exif", "xmp"])
+def test_nothing_but_the_picture_is_kept(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    metadata = {"comment": b"at home", "exif": exif.tobytes(), "xmp": b"<x/>"}
+    content = encode(Image.new("RGB", (200, 200)), "JPEG", **{kind: metadata[kind]})
+    assert kind in opened(content).info
+    ready = images.prepare(content)
+    assert kind not in opened(ready).info
+    assert images.prepare(ready) is ready
 
 
 def test_even_noise_is_less_than_aws_takes() -> None:

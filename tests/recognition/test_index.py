@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 import uuid
 
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 import pytest
 
 from custom_components.face_doorbell.recognition.decision import Rule
@@ -16,6 +18,7 @@ from custom_components.face_doorbell.recognition.errors import (
 from custom_components.face_doorbell.recognition.gallery import Gallery, NewPhoto, Person
 from custom_components.face_doorbell.recognition.model import SyncReport
 from custom_components.face_doorbell.recognition.rekognition import Mode, RekognitionEngine
+from custom_components.face_doorbell.recognition.s3 import Bucket, Layout
 from tests.fake_rekognition import FakeRekognition, Fault, StoredCollection, paint
 from tests.recognition.conftest import BUCKET, SETTINGS, Cloud
 
@@ -192,6 +195,17 @@ async def test_a_removal_that_broke_off_is_finished_by_the_next_sync(
     await sync(gallery)
     assert people[0].id not in str(cloud.state())
     assert gallery.removed == set()
+
+
+def test_an_object_that_cannot_be_deleted_is_an_error(cloud: Cloud) -> None:
+    # AWS answers 200 and names the failures inside.
+    answer = {"Errors": [{"Key": "a", "Code": "AccessDenied", "Message": "Access Denied"}]}
+    bucket = Bucket(cloud.s3, Layout(BUCKET, "/face_doorbell/"))
+    with Stubber(cloud.s3) as stub:
+        stub.add_response("delete_objects", answer)
+        with pytest.raises(ClientError, match="AccessDenied") as error:
+            bucket.delete(["a", "b"])
+    assert error.value.operation_name == "DeleteObjects"
 
 
 async def test_a_photo_that_aws_refuses_is_paid_for_once(cloud: Cloud, gallery: Gallery) -> None:
