@@ -154,8 +154,9 @@ async def test_photos_are_added(hass: HomeAssistant, entry: ConfigEntry, folder:
 async def test_a_person_is_removed(hass: HomeAssistant, entry: ConfigEntry, folder: Path) -> None:
     await add_obama(hass)
     await act(hass, "add_person", {"name": "Joe", "media": [item("biden")]})
+    recognizer = entry.runtime_data
     await hass.services.async_call(DOMAIN, "remove_person", {"person": "joe"}, blocking=True)
-    assert [person.name for person in entry.runtime_data.persons] == ["Barack"]  # at once
+    assert [person.name for person in recognizer.persons] == ["Barack"]  # before the entry is set up anew
     await hass.async_block_till_done()
     assert [subentry.title for subentry in entry.subentries.values()] == ["Barack"]
     assert [person.name for person in entry.runtime_data.persons] == ["Barack"]
