@@ -112,6 +112,7 @@ class Attendance:
             visit_id=ring.ring_id,
             doorbell_id=self._doorbell_id,
             at=self._at,
+            at_sure=self.ring.clock_ok or self.ring.age_ok,
             replay=ring.replay,
             missed=self.missed,
             test=ring.test,

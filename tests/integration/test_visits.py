@@ -260,6 +260,18 @@ async def test_a_wrong_clock_at_the_door_does_not_misplace_a_visit(
     stored = (await attendance.async_decide(hass)).visit
 
     assert stored.at == dt_util.utcnow() - timedelta(seconds=3)
+    assert stored.at_sure
+
+
+async def test_a_visit_whose_time_nobody_knows_says_so(hass: HomeAssistant) -> None:
+    start_of_time = datetime(1970, 1, 1, tzinfo=UTC)
+    ring = Ring(1, str(uuid4()), start_of_time, age_ms=20_000, clock_ok=False, age_ok=False)
+    attendance = Attendance(ring, "9f3c21ab", missed=True)
+    attendance.burst.end()
+
+    stored = (await attendance.async_decide(hass)).visit
+
+    assert not stored.at_sure
 
 
 async def test_pictures_are_for_those_who_are_logged_in(

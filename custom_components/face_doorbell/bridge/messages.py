@@ -114,7 +114,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """One press of the button, `age_ms` before it was sent; `replay`: it came before this connection."""
+    """One press of the button, `age_ms` before it was sent; `replay`: it came before this connection.
+
+    `at` is right if `clock_ok`, and `age_ms` is if `age_ok`; without that it is a lower bound.
+    """
 
     seq: int
     ring_id: str
@@ -122,6 +125,7 @@ class Ring:
     age_ms: int = 0
     replay: bool = False
     clock_ok: bool = True
+    age_ok: bool = True
     test: bool = False
 
 
@@ -222,6 +226,7 @@ def _face(data: Json) -> Face:
         data.get("score", 1.0),
         data.get("quality", 1.0),
         _embedding(data.get("embedding")),
+        data.get("yaw"),
     )
 
 
@@ -262,6 +267,7 @@ def _ring(data: Json) -> Ring:
         age_ms=data.get("age_ms", 0),
         replay=data.get("replay", False),
         clock_ok=data.get("clock_ok", True),
+        age_ok=data.get("age_ok", True),
         test=data.get("test", False),
     )
 

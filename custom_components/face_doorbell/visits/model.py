@@ -49,6 +49,7 @@ class Timings:
 class Visit:
     """What Home Assistant made of a ring; `visit_id` is the ring's id.
 
+    `at_sure`: not when the bridge came back from a power cut and had no right clock at the ring or has none now.
     `missed`: it was too old to answer. `outcome` is None when nobody was asked; `reason` is the key of a failure,
     `picture` the number of the picture that decided, whose faces these are.
     """
@@ -56,6 +57,7 @@ class Visit:
     visit_id: str
     doorbell_id: str
     at: datetime
+    at_sure: bool = True
     replay: bool = False
     missed: bool = False
     test: bool = False
