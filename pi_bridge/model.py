@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 import struct
-from typing import Final, Self, TypedDict
+from typing import Final, NotRequired, Self, TypedDict
 
 API_VERSION: Final = 1
 GOOD_QUALITY: Final = 0.5  # docs/protocol.md: from here on a face is good enough to decide on
@@ -60,6 +60,7 @@ class FaceJson(TypedDict):
     score: float
     quality: float
     embedding: EmbeddingJson | None
+    yaw: NotRequired[float | None]  # a journal of an earlier version has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +94,16 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face in a picture: `score` of the detector and `quality`, both 0 to 1."""
+    """A face in a picture: `score` of the detector and `quality`, both 0 to 1.
+
+    `yaw` is by how many degrees it is turned: 0 is frontal, positive to the right side of the picture; None: not known.
+    """
 
     box: Box
     score: float
     quality: float
     embedding: Embedding | None = None
+    yaw: float | None = None
 
     def to_json(self) -> FaceJson:
         """Return the face as docs/protocol.md writes it."""
@@ -108,6 +113,7 @@ class Face:
             "score": round(self.score, 3),
             "quality": round(self.quality, 3),
             "embedding": self.embedding.to_json() if self.embedding else None,
+            "yaw": None if self.yaw is None else round(self.yaw, 1),
         }
 
     @classmethod
@@ -120,6 +126,7 @@ class Face:
             data["score"],
             data["quality"],
             Embedding.from_json(embedding) if embedding else None,
+            data.get("yaw"),
         )
 
 

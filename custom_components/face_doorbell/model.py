@@ -66,12 +66,16 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face in a picture: `score` of the detector and `quality`, both 0 to 1."""
+    """A face in a picture: `score` of the detector and `quality`, both 0 to 1.
+
+    `yaw` is by how many degrees it is turned: 0 is frontal, positive to the right side of the picture; None: not known.
+    """
 
     box: Box
     score: float = 1.0
     quality: float = 1.0
     embedding: Embedding | None = None
+    yaw: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

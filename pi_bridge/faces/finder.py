@@ -12,7 +12,7 @@ from .align import align
 from .detector import Detection, Detector
 from .embedder import Embedder
 from .picture import Pixels, decode
-from .quality import eye_distance, quality
+from .quality import eye_distance, quality, yaw
 
 MIN_EYE_DISTANCE: Final = 12.0  # pixels; a smaller face (under 30) is not surely within L2 0.80 of itself
 MAX_FIT_ERROR: Final = 8.0  # chip pixels; real faces, damaged ones too, were within 5
@@ -49,6 +49,7 @@ class Finder:
             detection.score,
             quality(chip, detection.landmarks, detection.score),
             self._embedder.embed(chip) if embed and large_enough else None,
+            yaw(detection.landmarks),
         )
 
 

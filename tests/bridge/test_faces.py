@@ -332,3 +332,17 @@ def test_the_models_are_the_ones_that_the_script_builds() -> None:
         [sys.executable, ROOT / "script" / "models"], check=True, capture_output=True, text=True
     )
     assert "fetching" not in done.stdout
+
+
+async def test_a_face_tells_where_it_turns(faces: Faces) -> None:
+    """The sign follows the picture: in a mirror the same face looks to the other side."""
+    (turned,) = (await faces.find(photo("obama2"))).faces
+    (mirrored,) = (await faces.find(jpeg(cv2.flip(pixels(photo("obama2")), 1)))).faces
+    (frontal,) = (await faces.find(photo("astronaut"))).faces
+    assert turned.yaw is not None
+    assert mirrored.yaw is not None
+    assert frontal.yaw is not None
+    assert -40 < turned.yaw < -12
+    assert mirrored.yaw == pytest.approx(-turned.yaw, abs=5)
+    assert abs(frontal.yaw) < 5
+    assert Face.from_json(turned.to_json()).yaw == round(turned.yaw, 1)

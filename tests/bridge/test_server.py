@@ -144,7 +144,7 @@ async def test_token_survives_a_restart(bridge: RunningBridge, home: Home) -> No
 
 
 async def test_faces_of_a_photo(tmp_path: Path) -> None:
-    face = Face(Box(0.1, 0.2, 0.3, 0.4), 0.9, 0.7, Embedding("model", (1.0, 0.0)))
+    face = Face(Box(0.1, 0.2, 0.3, 0.4), 0.9, 0.7, Embedding("model", (1.0, 0.0)), -12.34)
     finder = FakeFaces({SHARP: FacesFound(640, 480, (face,))})
     async with (
         running_bridge(tmp_path / "state", finder=finder) as bridge,
@@ -163,6 +163,7 @@ async def test_faces_of_a_photo(tmp_path: Path) -> None:
                     "score": 0.9,
                     "quality": 0.7,
                     "embedding": {"model": "model", "vector": "AACAPwAAAAA="},
+                    "yaw": -12.3,
                 }
             ],
         }
