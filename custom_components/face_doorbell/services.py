@@ -168,14 +168,14 @@ ACTIONS: Final = (
     Action(
         name="add_person",
         handler=_add_person,
-        schema={vol.Required(ATTR_NAME): cv.string} | _PHOTOS,
+        schema={vol.Required(ATTR_NAME): cv.string, **_PHOTOS},
         response=SupportsResponse.OPTIONAL,
         admin=True,
     ),
     Action(
         name="add_photo",
         handler=_add_photo,
-        schema={vol.Required(ATTR_PERSON): cv.string} | _PHOTOS,
+        schema={vol.Required(ATTR_PERSON): cv.string, **_PHOTOS},
         response=SupportsResponse.OPTIONAL,
         admin=True,
     ),
