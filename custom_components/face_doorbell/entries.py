@@ -11,7 +11,7 @@ from .const import CONF_KIND, CONF_MARGIN, CONF_PERSON_ID, CONF_THRESHOLD, DOMAI
 from .model import Face, Outcome
 from .recognition import decision
 from .recognition.decision import DEFAULT_MARGIN, DEFAULT_THRESHOLD, Certainty, Rule
-from .recognition.errors import EngineUnavailableError
+from .recognition.errors import EngineSetupError, EngineUnavailableError
 from .recognition.recognizer import Recognizer
 from .visits import Visit
 
@@ -53,6 +53,14 @@ def recognition_entry(hass: HomeAssistant) -> RecognitionEntry | None:
     """Return the entry of face recognition in whatever state; None when there is none or it is switched off."""
     entries = hass.config_entries.async_entries(DOMAIN, include_ignore=False, include_disabled=False)
     return next((entry for entry in entries if kind(entry) is EntryKind.RECOGNITION), None)
+
+
+async def async_loaded_recognition(hass: HomeAssistant) -> RecognitionEntry:
+    """Return the entry of face recognition as `async_ready_recognition` does; there must be one (`no_recognition`)."""
+    entry = await async_ready_recognition(hass)
+    if entry is None:
+        raise EngineSetupError("no_recognition")
+    return entry
 
 
 async def async_ready_recognition(hass: HomeAssistant) -> RecognitionEntry | None:

@@ -50,7 +50,7 @@ async def test_who_is_enrolled_is_recognized_and_who_is_removed_is_gone(
     assert cloud.state() == before
     assert (await recognizer.recognize(Picture(paint(240)))).outcome is Outcome.UNKNOWN
 
-    await recognizer.forget_all()
+    await recognizer.forget_everyone()
     assert cloud.keys() == set()
     collection = cloud.rekognition.collection()
     assert collection is None or not (collection.faces or collection.users)

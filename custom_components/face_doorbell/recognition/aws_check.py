@@ -60,11 +60,11 @@ def _try_all(clients: Clients, settings: AwsSettings) -> None:
     layout = Layout(settings.bucket, settings.prefix)
     bucket, key = Bucket(clients.s3, layout), layout.visit_key(f"check-{uuid.uuid4().hex}")
     bucket.list()
-    bucket.put(key, images.blank())
+    version = bucket.put(key, images.blank())
     try:
         _try_rekognition(clients, settings, layout.image(key))
     finally:
-        bucket.delete([key])
+        bucket.take_back(key, version)
 
 
 def _try_rekognition(clients: Clients, settings: AwsSettings, image: ImageTypeDef) -> None:

@@ -63,6 +63,11 @@ class Collection:
             return False
         return True
 
+    def delete_if_empty(self) -> None:
+        """Delete the collection unless somebody else has something in it."""
+        if not self.users() and not self._client.describe_collection(CollectionId=self._id)["FaceCount"]:
+            self._client.delete_collection(CollectionId=self._id)
+
     def contents(self) -> Contents | None:
         """Return what is in the collection, None when there is no collection."""
         try:

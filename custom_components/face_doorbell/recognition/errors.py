@@ -3,6 +3,8 @@
 `key` is the translation key of the message for the user and `placeholders` are its values; no secret is ever in them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -61,6 +63,10 @@ class PhotoRefusedError(RecognitionError):
     position: int = 0
 
 
+class PhotoDoubtError(PhotoRefusedError):
+    """A photo that is probably a mistake, and is taken if the user insists (`force`)."""
+
+
 class PersonError(RecognitionError):
     """The person is not as the caller thinks.
 
@@ -69,3 +75,12 @@ class PersonError(RecognitionError):
     """
 
     default_key = "person_not_found"
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Name what goes wrong with the disk."""
+    try:
+        yield
+    except OSError as err:
+        raise RecognitionError("storage_failed") from err

@@ -73,6 +73,11 @@ class Person:
     photos: tuple[Photo, ...] = ()
 
 
+def photo_id(jpeg: bytes) -> str:
+    """Return the id of a photo: the first 16 hex digits of the SHA-256."""
+    return hashlib.sha256(jpeg).hexdigest()[:16]
+
+
 @dataclass(frozen=True, slots=True)
 class NewPhoto:
     """A photo to be added: a JPEG of `images.prepare`, and the embedding of its face if a model has made one."""
@@ -83,7 +88,7 @@ class NewPhoto:
     @property
     def id(self) -> str:
         """First 16 hex digits of the SHA-256."""
-        return hashlib.sha256(self.jpeg).hexdigest()[:16]
+        return photo_id(self.jpeg)
 
 
 class Gallery:
@@ -130,6 +135,16 @@ class Gallery:
         except KeyError:
             raise PersonError("person_not_found", person=person_id) from None
 
+    def find(self, who: str) -> Person:
+        """Return a person by id or name; raises PersonError `person_not_found`."""
+        if person := self._persons.get(who):
+            return person
+        key = _key(_normal(who))
+        for person in self.persons:
+            if _key(person.name) == key:
+                return person
+        raise PersonError("person_not_found", person=who)
+
     def photo(self, person_id: str, photo_id: str) -> bytes:
         """Return a photo's JPEG; raises PersonError `person_not_found`, `photo_not_found`."""
         if all(photo.id != photo_id for photo in self.person(person_id).photos):
@@ -141,7 +156,7 @@ class Gallery:
 
     def check_name(self, name: str, *, but: str | None = None) -> str:
         """Return the name in its stored form; raises PersonError if it is empty or another person than `but` has it."""
-        name = unicodedata.normalize("NFC", " ".join(name.split()))
+        name = _normal(name)
         if not name:
             raise PersonError("person_name_empty")
         if any(_key(person.name) == _key(name) for person in self._persons.values() if person.id != but):
@@ -208,6 +223,15 @@ class Gallery:
                 self._set_removed(self._removed | {person_id})
             del self._persons[person_id]
             remove_folder(self._people / person_id)
+
+    def remove_everyone(self) -> None:
+        """Remove all persons, and whatever else is among them."""
+        with self._lock:
+            if self._removed is not None:
+                self._set_removed(self._removed | set(self._persons))
+            self._persons = {}
+            remove_folder(self._people)
+            make_folder(self._people)
 
     def rename_person(self, person_id: str, name: str) -> Person:
         """Give a person another name; raises PersonError."""
@@ -276,6 +300,11 @@ def _merged(known: tuple[Photo, ...], new: Sequence[NewPhoto]) -> tuple[Photo, .
     if len(photos) > MAX_PHOTOS:
         raise PersonError("too_many_photos", limit=str(MAX_PHOTOS))
     return tuple(photos.values())
+
+
+def _normal(name: str) -> str:
+    """Return a name as it is stored."""
+    return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
 def _key(name: str) -> str:

@@ -1,7 +1,7 @@
 """One way from the gallery to AWS: bucket and collection are made what the gallery is. Everything here blocks."""
 
 from collections import Counter
-from collections.abc import Collection as Sized, Mapping, Sequence
+from collections.abc import Callable, Collection as Sized, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 import logging
 from typing import Final, NamedTuple
@@ -47,6 +47,8 @@ class Index:
         self._changed: set[Reference] = set()
         self._gone: set[Reference] = set()
         self._refused: dict[str, str] = {}
+        self._deleted = Counter[str]()
+        self._versions_remain = False
 
     def sync(self) -> tuple[SyncReport, frozenset[Reference]]:
         """Make bucket and collection what the gallery is; returns also which photos are in the bucket now.
@@ -65,12 +67,44 @@ class Index:
             # Mode compare does not need what mode search has left behind, so it does not keep it.
             self._remove(contents, self._removed | {person.id for person in self._persons}, ())
         self._gallery.forget_removed(self._removed)
-        return SyncReport(len(self._changed), len(self._gone), self._refused, self._calls), in_bucket
+        return self._report(), in_bucket
+
+    def forget_everyone(self) -> SyncReport:
+        """Delete all objects below our prefix, our faces and users, and the collection if nobody else uses it.
+
+        Raises the errors of botocore that `aws.translated` translates.
+        """
+        stored = self._bucket.list()
+        found = [self._layout.person_file(key) for key in stored]
+        contents = self._collection.contents()
+        if contents:
+            # A user may have lost all faces; that it is ours then shows in the bucket or the gallery only.
+            persons = {face.person_id for face in contents.faces} | {each.person_id for each in found if each}
+            self._remove(contents, persons | self._removed | {person.id for person in self._persons}, ())
+            self._collection.delete_if_empty()
+        self._purge(stored, lambda _key, _modified: True)
+        self._gallery.forget_removed(self._removed)
+        return self._report()
+
+    def _report(self) -> SyncReport:
+        return SyncReport(
+            len(self._changed),
+            len(self._gone),
+            self._refused,
+            self._calls,
+            +self._deleted,  # without what is zero
+            self._versions_remain,
+        )
+
+    def _purge(self, stored: Mapping[str, Stored], is_stale: Callable[[str, datetime], bool]) -> None:
+        deleted = self._bucket.purge(stored, is_stale)
+        self._deleted.update(objects=deleted.objects, versions=deleted.versions)
+        self._versions_remain = deleted.remain
 
     def _sync_bucket(self, stored: Mapping[str, Stored]) -> frozenset[Reference]:
         """Make the bucket what the gallery is; returns the photos in it."""
-        stale = [key for key in stored if self._is_stale(key, stored[key])]
-        self._bucket.delete(stale)
+        if self._removed or any(self._is_stale(key, each.modified) for key, each in stored.items()):
+            self._purge(stored, self._is_stale)
         in_bucket = set()
         for person in self._persons:
             for photo in person.photos:
@@ -82,9 +116,9 @@ class Index:
                 self._bucket.put(key, content)
         return frozenset(in_bucket)
 
-    def _is_stale(self, key: str, stored: Stored) -> bool:
+    def _is_stale(self, key: str, modified: datetime) -> bool:
         if self._layout.is_visit(key):
-            return datetime.now(UTC) - stored.modified > VISIT_KEPT
+            return datetime.now(UTC) - modified > VISIT_KEPT
         if not (found := self._layout.person_file(key)):
             return False
         if found.person_id in self._removed:
@@ -150,6 +184,7 @@ class Index:
         self._collection.disassociate(face for face in faces if face.user_id not in users)
         self._collection.delete_faces(face.face_id for face in faces)
         self._gone.update(Reference(face.person_id, face.photo_id) for face in faces)
+        self._deleted.update(users=len(users), faces=len(faces))
 
     def _index(self, reference: Reference) -> IndexedFace | None:
         image = self._layout.image(self._layout.photo_key(*reference))

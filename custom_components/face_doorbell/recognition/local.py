@@ -96,6 +96,11 @@ class LocalEngine:
                 await self._build(gallery)
             return SyncReport(added=added, refused=refused)
 
+    async def forget_everyone(self, gallery: Gallery) -> SyncReport:
+        """Answer from nobody until the next sync."""
+        self._index = _Index(())
+        return SyncReport()
+
     async def close(self) -> None:
         """There is nothing to release."""
 

@@ -48,12 +48,18 @@ class Recognition:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync changed in the engine's index; `refused` maps photo ids to the key of the reason."""
+    """What a sync changed in the engine's index; `refused` maps photo ids to the key of the reason.
+
+    `deleted` counts what is gone outside of Home Assistant: `objects` and older `versions` in S3, `users` and `faces`
+    in Rekognition. `versions_remain`: S3 keeps older versions of what was deleted, and we may not delete them.
+    """
 
     added: int = 0
     removed: int = 0
     refused: Mapping[str, str] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
+    deleted: Mapping[str, int] = field(default_factory=dict)
+    versions_remain: bool = False
 
 
 class FaceFinder(Protocol):
@@ -88,6 +94,9 @@ class Engine(Protocol):
         Removes only what the gallery says is removed. What the index refuses is noted in the gallery and in the report.
         When this fails, the engine still answers from what it has.
         """
+
+    async def forget_everyone(self, gallery: Gallery) -> SyncReport:
+        """Delete all that the index holds of us, also what the gallery does not know (any more)."""
 
     async def close(self) -> None:
         """Release clients and threads."""

@@ -1,13 +1,13 @@
 """The one object that Home Assistant holds: an engine and the gallery that it answers from, kept in step."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 import logging
 
 from ..model import Picture
 from . import images
-from .errors import PersonError, PhotoRefusedError, RecognitionError
+from .errors import EngineUnavailableError, PersonError, PhotoRefusedError, RecognitionError, disk_errors
 from .gallery import Gallery, NewPhoto, Person
 from .model import Engine, Recognition, SyncReport
 
@@ -26,6 +26,7 @@ class Recognizer:
         self._gallery = gallery
         self._changing = asyncio.Lock()
         self._in_sync = False
+        self._closed = False
 
     @property
     def persons(self) -> Sequence[Person]:
@@ -36,6 +37,10 @@ class Recognizer:
     def in_sync(self) -> bool:
         """Whether the engine's index is what the gallery is; if not, `sync` tries again."""
         return self._in_sync
+
+    def find(self, who: str) -> Person:
+        """Return a person by id or name; raises PersonError `person_not_found`."""
+        return self._gallery.find(who)
 
     def person(self, person_id: str) -> Person:
         """Return a person; raises PersonError `person_not_found`."""
@@ -69,8 +74,8 @@ class Recognizer:
         """Return the similarity (0 to 100) of the largest faces of two images; raises PhotoRefusedError."""
         return await self.engine.compare(source, target)
 
-    async def enrol(self, name: str, photos: Sequence[bytes]) -> Person:
-        """Add a person with all photos, or change nothing.
+    async def enrol(self, name: str, photos: Sequence[bytes], *, force: bool = False) -> Person:
+        """Add a person with all photos, or change nothing; `force`: in spite of a PhotoDoubtError.
 
         Raises PersonError, PhotoRefusedError and the engine's errors.
         """
@@ -81,7 +86,7 @@ class Recognizer:
             await self._index_or_undo(person, inspected, lambda: self._gallery.remove_person(person.id))
             return self.person(person.id)
 
-    async def add_photos(self, person_id: str, photos: Sequence[bytes]) -> Person:
+    async def add_photos(self, person_id: str, photos: Sequence[bytes], *, force: bool = False) -> Person:
         """Add photos to a person, all or none; a photo that is there already is no change. Raises as `enrol`."""
         async with self._change():
             known = {photo.id for photo in self.person(person_id).photos}
@@ -101,11 +106,14 @@ class Recognizer:
             await self._sync_if_possible()
             return person
 
-    async def remove_person(self, person_id: str) -> None:
-        """Remove a person and all photos; raises PersonError. The engine follows when it can be reached."""
+    async def remove_person(self, person_id: str) -> SyncReport | None:
+        """Remove a person and all photos; raises PersonError.
+
+        The engine follows when it can be reached (None: with a later sync).
+        """
         async with self._change():
             await asyncio.to_thread(self._gallery.remove_person, person_id)
-            await self._sync_if_possible()
+            return await self._sync_if_possible()
 
     async def rename_person(self, person_id: str, name: str) -> Person:
         """Give a person another name; raises PersonError. The engine follows when it can be reached."""
@@ -114,26 +122,29 @@ class Recognizer:
             await self._sync_if_possible()
             return person
 
-    async def forget_all(self) -> None:
-        """Remove all persons and photos from the gallery and the index; raises when the engine cannot be reached."""
+    async def forget_everyone(self) -> SyncReport | None:
+        """Remove all persons and photos, and all that the engine holds of us, known or not.
+
+        The engine follows when it can be reached (None: with the next sync, and then only whom the gallery knew).
+        """
         async with self._change():
-            for person in self.persons:
-                await asyncio.to_thread(self._gallery.remove_person, person.id)
-            await self._sync()
+            await asyncio.to_thread(self._gallery.remove_everyone)
+            return await self._if_possible(self.engine.forget_everyone(self._gallery))
 
     async def close(self) -> None:
-        """Wait for a change that is under way, then release the engine."""
+        """Wait for a change that is under way, then release the engine; nothing can be changed any more."""
         async with self._changing:
+            self._closed = True
             await self.engine.close()
 
     @asynccontextmanager
     async def _change(self) -> AsyncIterator[None]:
-        """Let one change at a time through, and name what goes wrong with the disk."""
+        """Let one change at a time through, and none once another recognizer has taken over the gallery."""
         async with self._changing:
-            try:
+            if self._closed:
+                raise EngineUnavailableError("recognition_not_ready")
+            with disk_errors():
                 yield
-            except OSError as err:
-                raise RecognitionError("storage_failed") from err
 
     def _reconcile(self, names: Mapping[str, str]) -> None:
         gallery = self._gallery
@@ -195,13 +206,17 @@ class Recognizer:
         self._in_sync = True
         return report
 
-    async def _sync_if_possible(self) -> None:
+    async def _sync_if_possible(self) -> SyncReport | None:
         """Sync after a change that stands anyway; the gallery remembers what is left to do."""
+        return await self._if_possible(self._sync())
+
+    async def _if_possible(self, work: Awaitable[SyncReport]) -> SyncReport | None:
         try:
-            await self._sync()
+            return await work
         except RecognitionError as err:
             _LOGGER.warning(
                 "The change is stored; the index of the engine %s follows with the next sync: %s",
                 self.engine.name,
                 err,
             )
+            return None

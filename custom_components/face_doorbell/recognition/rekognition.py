@@ -100,6 +100,10 @@ class RekognitionEngine:
         self._gallery = gallery
         return await asyncio.to_thread(self._sync, gallery)
 
+    async def forget_everyone(self, gallery: Gallery) -> SyncReport:
+        """Delete all that is ours in bucket and collection, in the gallery or not."""
+        return await asyncio.to_thread(self._forget_everyone, gallery)
+
     async def close(self) -> None:
         """Release the clients."""
         await asyncio.to_thread(self._aws.close)
@@ -110,6 +114,11 @@ class RekognitionEngine:
                 lambda clients: Index(clients, self._settings, gallery).sync()
             )
             return report
+
+    def _forget_everyone(self, gallery: Gallery) -> SyncReport:
+        with self._syncing:
+            self._in_bucket = None
+            return self._aws.run(lambda clients: Index(clients, self._settings, gallery).forget_everyone())
 
     async def _call[T](self, operation: str, calls: Counter[str], request: Callable[[Clients], T]) -> T:
         """Make one billed call in a worker thread."""
@@ -220,7 +229,7 @@ class RekognitionEngine:
             yield {"Bytes": jpeg}
             return
         key = self._layout.visit_key(uuid.uuid4().hex)
-        await asyncio.to_thread(
+        version = await asyncio.to_thread(
             self._aws.run, lambda clients: Bucket(clients.s3, self._layout).put(key, jpeg)
         )
         try:
@@ -228,7 +237,7 @@ class RekognitionEngine:
         finally:
             try:
                 await asyncio.to_thread(
-                    self._aws.run, lambda clients: Bucket(clients.s3, self._layout).delete([key])
+                    self._aws.run, lambda clients: Bucket(clients.s3, self._layout).take_back(key, version)
                 )
             except RecognitionError as err:
                 _LOGGER.warning("A visitor's picture is left in the bucket until a later sync: %s", err)

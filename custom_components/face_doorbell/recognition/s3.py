@@ -3,7 +3,7 @@
 Everything here blocks, and raises the errors of botocore that `aws.translated` translates.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 import hashlib
 from itertools import batched
@@ -18,8 +18,11 @@ from .gallery import PERSON_ID, PHOTO_ID, SCHEMA, Person
 if TYPE_CHECKING:
     from types_boto3_rekognition.type_defs import ImageTypeDef
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 _DELETE_LIMIT: Final = 1000  # keys that one DeleteObjects takes
+_UNVERSIONED: Final = "null"  # the id of the only version in a bucket that keeps none
+_DENIED: Final = frozenset({"AccessDenied", "403"})
 
 
 class Stored(NamedTuple):
@@ -27,6 +30,22 @@ class Stored(NamedTuple):
 
     etag: str
     modified: datetime
+
+
+class Version(NamedTuple):
+    """A version of an object, or the mark that it was deleted."""
+
+    key: str
+    id: str
+    modified: datetime
+
+
+class Deleted(NamedTuple):
+    """How many objects and older versions were deleted; `remain`: older versions are left that we may not delete."""
+
+    objects: int = 0
+    versions: int = 0
+    remain: bool = False
 
 
 class Found(NamedTuple):
@@ -88,23 +107,80 @@ class Bucket:
         items = [item for page in pages for item in page.get("Contents", ())]
         return {item["Key"]: Stored(item["ETag"].strip('"'), item["LastModified"]) for item in items}
 
-    def put(self, key: str, content: bytes) -> None:
-        """Store an object."""
+    def put(self, key: str, content: bytes) -> str | None:
+        """Store an object; return its version's id if the bucket keeps versions."""
         kind = "image/jpeg" if key.endswith(".jpg") else "application/json"
-        self._client.put_object(Bucket=self._layout.bucket, Key=key, Body=content, ContentType=kind)
+        answer = self._client.put_object(Bucket=self._layout.bucket, Key=key, Body=content, ContentType=kind)
+        return answer.get("VersionId")
 
-    def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects; raises ClientError for the first that could not be deleted."""
-        for some in batched(keys, _DELETE_LIMIT, strict=False):
-            answer = self._client.delete_objects(
-                Bucket=self._layout.bucket, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True}
-            )
+    def take_back(self, key: str, version_id: str | None) -> None:
+        """Delete what `put` has stored, leaving no version if that is permitted."""
+        if version_id:
+            try:
+                self._delete([{"Key": key, "VersionId": version_id}])
+            except ClientError as err:
+                if not _is_denied(err):
+                    raise
+            else:
+                return
+        self._delete([{"Key": key}])
+
+    def purge(self, stored: Mapping[str, Stored], is_stale: Callable[[str, datetime], bool]) -> Deleted:
+        """Delete what is stale (by key and age) of the objects `stored`, with all their versions if that is permitted.
+
+        In a bucket that keeps versions this deletes also those of objects that are gone. Raises ClientError.
+        """
+        keys = [key for key, each in stored.items() if is_stale(key, each.modified)]
+        versions = [version for version in self._versions() if is_stale(version.key, version.modified)]
+        if any(version.id != _UNVERSIONED for version in versions):
+            try:
+                self._delete([{"Key": version.key, "VersionId": version.id} for version in versions])
+            except ClientError as err:
+                if not _is_denied(err):
+                    raise
+            else:
+                return Deleted(len(keys), len(versions) - len(keys))
+        marked = self._delete([{"Key": key} for key in keys])
+        return Deleted(len(keys), remain=marked)
+
+    def _versions(self) -> Sequence[Version]:
+        """Return all versions of all objects; none when we may not see them."""
+        pages = self._client.get_paginator("list_object_versions").paginate(
+            Bucket=self._layout.bucket, Prefix=self._layout.prefix
+        )
+        try:
+            return [
+                Version(item["Key"], item["VersionId"], item["LastModified"])
+                for page in pages
+                for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+            ]
+        except ClientError as err:
+            if _is_denied(err):
+                return ()
+            raise
+
+    def _delete(self, objects: Iterable[ObjectIdentifierTypeDef]) -> bool:
+        """Delete objects or versions; return whether S3 has only marked an object as deleted.
+
+        Raises ClientError for the first that could not be deleted.
+        """
+        marked = False
+        for some in batched(objects, _DELETE_LIMIT, strict=False):
+            answer = self._client.delete_objects(Bucket=self._layout.bucket, Delete={"Objects": some})
             for error in answer.get("Errors", ()):
                 # The request as a whole succeeds; make its parts' errors look like any other.
                 raise ClientError(
                     {"Error": {"Code": error.get("Code", ""), "Message": error.get("Message", "")}},
                     "DeleteObjects",
                 )
+            marked = marked or any(
+                "VersionId" not in each and each.get("DeleteMarker") for each in answer.get("Deleted", ())
+            )
+        return marked
+
+
+def _is_denied(err: ClientError) -> bool:
+    return err.response.get("Error", {}).get("Code") in _DENIED
 
 
 def person_json(person: Person) -> bytes:

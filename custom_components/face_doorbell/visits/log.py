@@ -243,8 +243,9 @@ class VisitLog:
         """Return the visit with each stranger in a group, and nobody else."""
         faces = []
         for face, embedding in zip(visit.faces, embeddings, strict=True):
-            stranger = face.person_id is None and embedding is not None
-            group = (face.group or self._groups.find(embedding)) if stranger else None
+            group = None
+            if face.person_id is None and embedding:
+                group = face.group or self._groups.find(embedding)
             faces.append(replace(face, group=group))
         return replace(visit, faces=tuple(faces))
 

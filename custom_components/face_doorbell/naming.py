@@ -1,0 +1,286 @@
+"""Say who somebody is, correct what was recognized wrongly, and forget people.
+
+The one way to do it for actions, the WebSocket API and flows; they see to it that the user is an administrator::
+
+    named = await async_name_visitor(hass, visit_id, 0, name="Ann")    # or person_id=…; by default the whole group
+    visit = await async_not_this_person(hass, visit_id, 0)             # a stranger after all
+    visit = await async_forget_visit(hass, visit_id)                   # with its pictures
+    person = await async_rename_person(hass, person_id, "Anna")
+    removal = await async_remove_person(hass, person_id)               # everywhere, and tells where
+    removal = await async_forget_everyone(hass)                        # persons, photos, visits, pictures, index
+
+Errors are RecognitionErrors, whose keys have texts in `exceptions`: VisitError, PersonError and PhotoRefusedError are
+the user's to mend (PhotoDoubtError: by `force`), the others are failures. What the user can mend has changed nothing.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import ClassVar, Final, NamedTuple
+
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.core import HomeAssistant, callback
+
+from .const import CONF_PERSON_ID, SUBENTRY_PERSON
+from .entries import RecognitionEntry, async_loaded_recognition, person_names
+from .recognition.errors import PersonError, PhotoDoubtError, PhotoRefusedError, RecognitionError, disk_errors
+from .recognition.gallery import MAX_PHOTOS, Person, photo_id
+from .recognition.model import SyncReport
+from .recognition.recognizer import Recognizer
+from .visits import PICTURES, VISITS, Visit, VisitFace, VisitFilter
+
+MOST_PHOTOS: Final = 5  # of one stranger that become reference photos: more of the same doorstep do not help
+
+
+class VisitError(RecognitionError):
+    """The visit is not as the caller thinks. Keys: `visit_not_found`, `face_not_found`."""
+
+    default_key: ClassVar[str] = "visit_not_found"
+
+
+class FaceOfVisit(NamedTuple):
+    """A face by its place in a visit."""
+
+    visit_id: str
+    face: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFace:
+    """A face that did not become a reference photo, and why."""
+
+    face: FaceOfVisit
+    error: PhotoRefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Who the faces of `visits` belong to from now on, and what came of making reference photos of them."""
+
+    person: Person
+    visits: Sequence[str]
+    photos_added: int
+    refused: Sequence[RefusedFace]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What was removed where.
+
+    `visits` have lost a name, or are gone when everyone is. `index` is what the engine says of its index; None when it
+    could not be reached and follows with its next sync.
+    """
+
+    persons: Sequence[Person]
+    visits: int
+    index: SyncReport | None
+
+
+async def async_name_visitor(
+    hass: HomeAssistant,
+    visit_id: str,
+    face: int,
+    *,
+    person_id: str | None = None,
+    name: str | None = None,
+    whole_group: bool = True,
+    force: bool = False,
+) -> Named:
+    """Say whose face one of a visit is: that of a person (by id, or by name), or of a new one with this name.
+
+    It becomes a reference photo if it is good enough, which a new person needs. With `whole_group` the same goes for
+    the best faces of strangers who look like this one, and all of them get the name.
+    """
+    entry = await async_loaded_recognition(hass)
+    recognizer = entry.runtime_data
+    known = _find(recognizer, person_id, name)
+    faces = _group(hass, FaceOfVisit(visit_id, face), whole=whole_group)
+    photos = await _photos(hass, faces, MAX_PHOTOS - len(known.photos) if known else MOST_PHOTOS)
+    enrol = (
+        partial(recognizer.add_photos, known.id, force=force)
+        if known
+        else partial(recognizer.enrol, name or "", force=force)
+    )
+    person, refused = await _enrol_usable(photos, enrol)
+    if person is None:
+        if known is None:
+            raise refused[0].error if refused else VisitError("face_not_found")
+        person = known
+    await _take_back(recognizer, _face(hass, faces[0]), unless=person)
+    # First the person, then the name: a visit does not keep the name of somebody who is not there.
+    if known is None:
+        async_add_person(hass, entry, person)
+    visits = [place.visit_id for place in faces if await _say(hass, place, person, photos.get(place))]
+    return Named(
+        person, list(dict.fromkeys(visits)), len(person.photos) - len(known.photos if known else ()), refused
+    )
+
+
+async def async_not_this_person(hass: HomeAssistant, visit_id: str, face: int) -> Visit:
+    """Make a face of a visit a stranger's; a photo that was made of it is taken back."""
+    entry = await async_loaded_recognition(hass)
+    place = FaceOfVisit(visit_id, face)
+    await _take_back(entry.runtime_data, _face(hass, place))
+    return await _say(hass, place) or _visit(hass, visit_id)
+
+
+async def async_forget_visit(hass: HomeAssistant, visit_id: str) -> Visit:
+    """Delete a visit with its pictures; return what it was. A reference photo that was made of it stays."""
+    visit = _visit(hass, visit_id)
+    with disk_errors():
+        await hass.data[VISITS].async_forget([visit_id])
+    return visit
+
+
+async def async_rename_person(hass: HomeAssistant, person_id: str, name: str) -> Person:
+    """Give a person another name, in past visits too."""
+    entry = await async_loaded_recognition(hass)
+    person = await entry.runtime_data.rename_person(person_id, name)
+    if subentry := _subentry(entry, person_id):
+        # Sets the entry up anew, which gives the visits the new name.
+        hass.config_entries.async_update_subentry(entry, subentry, title=person.name)
+    return person
+
+
+async def async_remove_person(hass: HomeAssistant, person_id: str) -> Removal:
+    """Remove a person: photos, index, and the name in past visits, whose pictures stay as a stranger's."""
+    entry = await async_loaded_recognition(hass)
+    person = entry.runtime_data.person(person_id)
+    report = await entry.runtime_data.remove_person(person_id)
+    names = {each: name for each, name in person_names(entry).items() if each != person_id}
+    with disk_errors():
+        visits = await hass.data[VISITS].async_match_persons(names)
+    if subentry := _subentry(entry, person_id):
+        hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    return Removal([person], visits, report)
+
+
+async def async_forget_everyone(hass: HomeAssistant) -> Removal:
+    """Remove all persons, photos, visits and pictures, and all that the engine holds of us."""
+    entry = await async_loaded_recognition(hass)
+    visits = hass.data[VISITS]
+    persons = entry.runtime_data.persons
+    with disk_errors():
+        forgotten = await visits.async_forget([visit.visit_id for visit in visits.newest_first()])
+    report = await entry.runtime_data.forget_everyone()
+    # One start without persons instead of one for each who goes.
+    await hass.config_entries.async_unload(entry.entry_id)
+    for subentry in entry.get_subentries_of_type(SUBENTRY_PERSON):
+        hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    await hass.config_entries.async_setup(entry.entry_id)
+    return Removal(persons, forgotten, report)
+
+
+@callback
+def async_add_person(hass: HomeAssistant, entry: RecognitionEntry, person: Person) -> None:
+    """Let Home Assistant know a person who was enrolled; sets the entry up anew."""
+    hass.config_entries.async_add_subentry(
+        entry,
+        ConfigSubentry(
+            data=MappingProxyType({CONF_PERSON_ID: person.id}),
+            subentry_type=SUBENTRY_PERSON,
+            title=person.name,
+            unique_id=person.id,
+        ),
+    )
+
+
+def _subentry(entry: RecognitionEntry, person_id: str) -> ConfigSubentry | None:
+    persons = entry.get_subentries_of_type(SUBENTRY_PERSON)
+    return next((subentry for subentry in persons if subentry.unique_id == person_id), None)
+
+
+def _visit(hass: HomeAssistant, visit_id: str) -> Visit:
+    if visit := hass.data[VISITS].get(visit_id):
+        return visit
+    raise VisitError("visit_not_found")
+
+
+def _face(hass: HomeAssistant, place: FaceOfVisit) -> VisitFace:
+    faces = _visit(hass, place.visit_id).faces
+    if not 0 <= place.face < len(faces):
+        raise VisitError("face_not_found")
+    return faces[place.face]
+
+
+def _find(recognizer: Recognizer, person_id: str | None, name: str | None) -> Person | None:
+    """Return the person who is meant, None for a new one."""
+    if person_id is not None:
+        return recognizer.person(person_id)
+    with suppress(PersonError):
+        return recognizer.find(name or "")
+    return None
+
+
+def _group(hass: HomeAssistant, chosen: FaceOfVisit, *, whole: bool) -> Sequence[FaceOfVisit]:
+    """Return a face and, the best first, those of the same stranger in other visits."""
+    group = _face(hass, chosen).group
+    if not whole or group is None:
+        return [chosen]
+    others = [
+        (each.quality or 0.0, place)
+        for visit in hass.data[VISITS].newest_first(VisitFilter(group=group))
+        for index, each in enumerate(visit.faces)
+        if each.group == group and (place := FaceOfVisit(visit.visit_id, index)) != chosen
+    ]
+    return [chosen, *(place for _, place in sorted(others, reverse=True))]
+
+
+async def _photos(
+    hass: HomeAssistant, faces: Sequence[FaceOfVisit], limit: int
+) -> Mapping[FaceOfVisit, bytes]:
+    """Return the faces that may become reference photos."""
+    cut = {place: await hass.data[PICTURES].async_photo(*place) for place in faces[: min(limit, MOST_PHOTOS)]}
+    return {place: photo for place, photo in cut.items() if photo}
+
+
+async def _enrol_usable(
+    photos: Mapping[FaceOfVisit, bytes], enrol: Callable[[Sequence[bytes]], Awaitable[Person]]
+) -> tuple[Person | None, Sequence[RefusedFace]]:
+    """Enrol all photos but those that are refused; returns nobody when that leaves none."""
+    left, refused = dict(photos), list[RefusedFace]()
+    while left:
+        try:
+            return await enrol(list(left.values())), refused
+        except PhotoDoubtError:
+            raise
+        except PhotoRefusedError as err:
+            place = list(left)[err.position]
+            del left[place]
+            refused.append(RefusedFace(place, err))
+    return None, refused
+
+
+async def _take_back(recognizer: Recognizer, face: VisitFace, unless: Person | None = None) -> None:
+    """Remove the photo that was made of a face of the person whose it is not."""
+    if face.person_id is None or face.photo_id is None or (unless and unless.id == face.person_id):
+        return
+    with suppress(PersonError):  # both may be gone for long
+        await recognizer.remove_photos(face.person_id, [face.photo_id])
+
+
+async def _say(
+    hass: HomeAssistant, place: FaceOfVisit, person: Person | None = None, photo: bytes | None = None
+) -> Visit | None:
+    """Store that a user has said whose face it is; returns None when the visit was forgotten meanwhile."""
+    made = photo_id(photo) if photo else None
+    enrolled = person is not None and any(each.id == made for each in person.photos)
+
+    def said(visit: Visit) -> Visit:
+        before = visit.faces[place.face]
+        return visit.with_face(
+            place.face,
+            VisitFace(
+                before.box,
+                person.id if person else None,
+                person.name if person else None,
+                quality=before.quality,
+                by_user=True,
+                photo_id=made if enrolled else None,
+            ),
+        )
+
+    with disk_errors():
+        return await hass.data[VISITS].async_change(place.visit_id, said)
