@@ -37,7 +37,7 @@ _ENTITY: Final = cv.entity_domain(list(PICTURE_DOMAINS))
 _MEDIA: Final = MediaSelector({"accept": ["image/*"], "image_upload": True})
 _MANY_MEDIA: Final = MediaSelector({"accept": ["image/*"], "image_upload": True, "multiple": True})
 
-_PHOTOS: Final = {
+_PHOTOS: Final[dict[vol.Marker, object]] = {
     vol.Optional(ATTR_ENTITY_ID, default=list): cv.entities_domain(list(PICTURE_DOMAINS)),
     vol.Optional(ATTR_MEDIA, default=list): _MANY_MEDIA,
 }
