@@ -1,4 +1,7 @@
-"""The command line: run the doorbell, simulate one, and what its owner does on the Pi."""
+"""The command line: run the doorbell, simulate one, and what its owner does on the Pi.
+
+Each command imports what it needs: on a Pi the server takes seconds to load, and `outputs-off` is in a hurry.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 import logging
 import os
 from pathlib import Path
 import socket
 import sys
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from . import __version__, config as configuration
 from .config import Config
-from .control import NotRunningError, ask
-from .discovery import announced
-from .errors import BridgeError, ConfigError, HardwareError
-from .faces import Faces
-from .model import FacesState
-from .service import Running, serve, until_stopped
+from .errors import BridgeError, ConfigError
+
+if TYPE_CHECKING:
+    from .service import Running
 
 PROGRAM: Final = "face-doorbell-bridge"
 PAGE_PORT: Final = 8468
-FIRST_FRAME_S: Final = 5.0  # a webcam that starts slowly takes three
 FAILED: Final = 1
 WRONG_CONFIG: Final = 2  # the unit does not start anew on this one: it would not get better by itself
 
@@ -53,9 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(config: Config, _options: argparse.Namespace) -> int:
-    # OpenCV and gpiozero take a second to load on a Pi, and the other commands need neither.
-    from .camera import Webcam  # noqa: PLC0415
-    from .panel import GpioPanel  # noqa: PLC0415
+    from .camera import Webcam
+    from .faces import Faces
+    from .panel import GpioPanel
+    from .service import serve, until_stopped
 
     _log()
     with closing(Faces(enabled=config.faces.enabled)) as faces:
@@ -64,7 +64,10 @@ async def _run(config: Config, _options: argparse.Namespace) -> int:
 
 
 async def _simulate(config: Config, options: argparse.Namespace) -> int:
-    from .simulator import Simulator  # noqa: PLC0415
+    from .discovery import announced
+    from .faces import Faces
+    from .service import serve, until_stopped
+    from .simulator import Simulator
 
     _log()
     if options.state is None:
@@ -95,6 +98,8 @@ async def _simulate(config: Config, options: argparse.Namespace) -> int:
 
 
 async def _pair(config: Config, _options: argparse.Namespace) -> int:
+    from .control import ask
+
     answer = await ask(config.storage.path, "POST", "pair")
     _say(f"Pairing code  {answer['code']}   (for the next 5 minutes, works once)")
     _say(f"Address       {socket.gethostname()}.local, port {answer['port']}")
@@ -103,6 +108,8 @@ async def _pair(config: Config, _options: argparse.Namespace) -> int:
 
 
 async def _clients(config: Config, _options: argparse.Namespace) -> int:
+    from .control import ask
+
     clients = await ask(config.storage.path, "GET", "clients")
     for client in clients:
         _say(f"{client['name']}   paired {client['created']}, last here {client['last_seen']}")
@@ -112,76 +119,38 @@ async def _clients(config: Config, _options: argparse.Namespace) -> int:
 
 
 async def _revoke(config: Config, options: argparse.Namespace) -> int:
+    from .control import ask
+
     await ask(config.storage.path, "DELETE", "clients", options.name)
     _say(f"{options.name} is no longer let in.")
     return 0
 
 
-async def _check(config: Config, _options: argparse.Namespace) -> int:
-    _say(configuration.describe(config).rstrip())
-    try:
-        health = await ask(config.storage.path, "GET", "health")
-    except NotRunningError:
-        probes: dict[str, Awaitable[str]] = {"pins": _probe_pins(config), "camera": _probe_camera(config)}
-    else:
-        # The daemon holds pins and camera: ask it instead of fighting for them.
-        probes = {"bridge": _from_health(health, "journal"), "camera": _from_health(health, "camera")}
-    probes["faces"] = _probe_faces(config)
-    results = [await _probed(what, probe) for what, probe in probes.items()]
-    return 0 if all(results) else FAILED
+async def _check(config: Config, options: argparse.Namespace) -> int:
+    from .check import findings
+
+    _say(configuration.describe(config))
+    all_ok = True
+    async for finding in findings(config, play=options.play):
+        _say(f"{finding.part:8} {'ok' if finding.ok else 'NOT OK'}: {finding.text}")
+        all_ok &= finding.ok
+    return 0 if all_ok else FAILED
 
 
-async def _probed(what: str, probe: Awaitable[str]) -> bool:
-    try:
-        _say(f"{what:8} ok: {await probe}")
-    except HardwareError as error:
-        _say(f"{what:8} NOT OK: {error}")
-        return False
-    return True
+async def _outputs_off(config: Config, _options: argparse.Namespace) -> int:
+    from .panel import GpioPanel
+
+    GpioPanel(config).switch_off()
+    return 0
 
 
-async def _probe_pins(config: Config) -> str:
-    from .panel import GpioPanel  # noqa: PLC0415
+async def _avahi(config: Config, _options: argparse.Namespace) -> int:
+    from .certificate import load_or_make
+    from .discovery import avahi_service
 
-    panel = GpioPanel(config)
-    panel.start(lambda _pressed_ns: None)
-    panel.close()
-    leds, button, buzzer = config.leds, config.button, config.buzzer
-    return f"button {button.pin}, buzzer {buzzer.pin}, green {leds.green}, red {leds.red} (BCM)"
-
-
-async def _probe_camera(config: Config) -> str:
-    from .camera import open_v4l2  # noqa: PLC0415
-
-    def first_picture() -> int:
-        capture = open_v4l2(config.camera)
-        try:
-            picture = capture.jpeg() if capture.grab() else None
-        finally:
-            capture.release()
-        if picture is None:
-            raise HardwareError("the camera is there but gives no picture: try another cable, port or size")
-        return len(picture)
-
-    size = await asyncio.to_thread(first_picture)
-    return f"a picture of {size // 1000} kB"
-
-
-async def _probe_faces(config: Config) -> str:
-    if not config.faces.enabled:
-        return "switched off in the configuration"
-    with closing(Faces()) as faces:
-        if await faces.ready() is FacesState.OFF:
-            raise HardwareError(
-                f"the face models cannot be loaded: reinstall the package (version {_installed()})"
-            )
-    return "the models are loaded"
-
-
-async def _from_health(health: dict[str, Any], part: str) -> str:
-    if health[part] != "ok":
-        raise HardwareError(f"{part} {health[part]}; journalctl -u {PROGRAM} says more")
-    return f"{part} of the running bridge (version {health['version']})"
+    bridge_id = load_or_make(config.storage.path / "certificate.pem").bridge_id
+    _say(avahi_service(config.name, bridge_id, config.server.port))
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -212,7 +181,10 @@ def _parser() -> argparse.ArgumentParser:
     add("pair", _pair, "let one client pair within the next five minutes")
     add("clients", _clients, "show who is paired")
     add("revoke", _revoke, "no longer let a client in").add_argument("name")
-    add("check", _check, "show the configuration and try pins, camera and face models")
+    check = add("check", _check, "show the configuration, try every part, and say how to mend what is wrong")
+    check.add_argument("--play", action="store_true", help="light each LED and sound the buzzer, too")
+    add("outputs-off", _outputs_off, "switch off what a bridge that died has left on; systemd calls it")
+    add("avahi", _avahi, "print the file by which Avahi announces the doorbell; install.sh calls it")
     return parser
 
 
@@ -221,13 +193,6 @@ def _state_folder() -> Path:
     return (
         Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "face-doorbell-simulator"
     )
-
-
-def _installed() -> str:
-    try:
-        return version(PROGRAM)
-    except PackageNotFoundError:
-        return __version__
 
 
 def _log() -> None:

@@ -47,6 +47,7 @@ class Bridge:
         clock: Clock,
     ) -> None:
         self._config = config
+        self._panel = panel
         self._camera = camera
         self._journal = journal
         self._clock = clock
@@ -228,6 +229,7 @@ class Bridge:
         times, latest = self._frame_times, self.frames.latest
         span_s = (times[-1] - times[0]) / 1e9 if times else 0
         return {
+            "button": "pressed" if self._panel.pressed else "released",
             "camera": self._camera.state,
             "fps": round((len(times) - 1) / span_s, 1) if span_s else 0.0,
             "frame_age_ms": (time.monotonic_ns() - latest.taken_ns) // 1_000_000 if latest else None,

@@ -7,7 +7,7 @@ costs a tenth of a core. One thread reads all the time, so that a picture is nev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import fcntl
@@ -22,7 +22,7 @@ from typing import Final, Protocol
 import cv2
 
 from . import jpeg
-from .config import CameraConfig
+from .config import AUTO, CameraConfig
 from .errors import HardwareError
 from .model import CameraState, Frame
 
@@ -34,6 +34,8 @@ SELECT_TIMEOUT_S: Final = 2
 BROKEN_AFTER_S: Final = 2.0
 # Looking for a camera costs milliseconds, so a replugged one is back soon; 2 s leave the log and the bus in peace.
 BACKOFF_S: Final = (0.25, 0.5, 1.0, 2.0)
+# Opening asks the camera a dozen things, each with the USB driver's 5 s at worst; longer is a driver that hangs.
+HUNG_AFTER_S: Final = 30.0
 # Where the camera has no Motion JPEG: no visible loss, half the size of 95.
 JPEG_QUALITY: Final = 85
 DEFAULT_FPS: Final = 15.0  # of a video file that does not say
@@ -43,6 +45,7 @@ _QUERYCAP: Final = 0x80685600
 _CAPABILITY: Final = struct.Struct("16s32s32sIII12x")
 _CAPTURE_AND_STREAMING: Final = 0x0000_0001 | 0x0400_0000
 _WEBCAM_DRIVER: Final = b"uvcvideo"
+_NAMES: Final = Path("/dev/v4l/by-id")  # udev's links: vendor, model and serial number, whatever the port
 
 
 class Capture(Protocol):
@@ -66,13 +69,19 @@ class Webcam:
     ) -> None:
         """Use the camera that `open_capture` opens (raises HardwareError), by default the one of V4L2."""
         self._config = config
-        self._open = open_capture or open_v4l2
+        self._open = open_capture or Opener().open
         self._state = CameraState.ABSENT
+        self._turned_ns = time.monotonic_ns()
 
     @property
     def state(self) -> CameraState:
         """`ok` while pictures come, `stalled` while an open camera gives none, else `absent`."""
         return self._state
+
+    @property
+    def alive(self) -> bool:
+        """Whether the camera's thread still turns, with or without pictures; only a hung driver stops it."""
+        return time.monotonic_ns() - self._turned_ns < HUNG_AFTER_S * 1e9
 
     async def run(self, deliver: Callable[[Frame], None], changed: Callable[[], None]) -> None:
         """Deliver frames in the event loop until cancelled; call `changed` when `state` has changed.
@@ -87,10 +96,15 @@ class Webcam:
                 self._state = state
                 changed()
 
+        def turned() -> None:
+            self._turned_ns = time.monotonic_ns()
+
+        turned()
         reader = _Reader(
             lambda: self._open(self._config),
             deliver=lambda frame: loop.call_soon_threadsafe(deliver, frame),
             become=lambda state: loop.call_soon_threadsafe(become, state),
+            turned=turned,
             stop=stop,
         )
 
@@ -110,11 +124,13 @@ class _Reader:
     open: Callable[[], Capture]
     deliver: Callable[[Frame], object]
     become: Callable[[CameraState], object]
+    turned: Callable[[], None]
     stop: threading.Event
     fails: int = 0
 
     def run(self) -> None:
         while not self.stop.is_set():
+            self.turned()
             try:
                 capture = self.open()
             except HardwareError as error:
@@ -131,6 +147,7 @@ class _Reader:
         """Read until stopped or nothing comes any more."""
         last_whole_ns = time.monotonic_ns()
         while not self.stop.is_set():
+            self.turned()
             grabbed = capture.grab()
             taken_ns = time.monotonic_ns()
             data = capture.jpeg() if grabbed else None
@@ -154,13 +171,50 @@ class _Reader:
         self.fails += 1
 
 
-def open_v4l2(config: CameraConfig) -> Capture:
-    """Open the webcam and ask it for what the configuration says; raises HardwareError."""
+class Opener:
+    """Opens the webcam of the configuration, and with "auto" keeps to the one that it found first.
+
+    A webcam that was there and not chosen looks at something else: it is never used in place of the chosen one. A new
+    one is.
+    """
+
+    def __init__(self, plugged_in: Callable[[], Mapping[str, Path]] | None = None) -> None:
+        """Choose from what `plugged_in` returns, by default `webcams`."""
+        self._plugged_in = plugged_in or webcams
+        self._chosen: str | None = None
+        self._passed_over: frozenset[str] = frozenset()
+
+    def open(self, config: CameraConfig) -> Capture:
+        """Open the webcam; raises HardwareError."""
+        return open_v4l2(config, self.find() if config.device == AUTO else Path(config.device))
+
+    def find(self) -> Path:
+        """Return the webcam that "auto" means now; raises HardwareError when it is not plugged in."""
+        found = self._plugged_in()
+        chosen = self._chosen
+        if chosen is None or chosen not in found:
+            chosen = self._chosen = self._choose(sorted(found.keys() - self._passed_over))
+        return found[chosen]
+
+    def _choose(self, names: Sequence[str]) -> str:
+        if not names and self._passed_over:
+            other = ", ".join(sorted(self._passed_over))
+            raise HardwareError(f"{self._chosen} is unplugged, and {other} looks at something else")
+        if not names:
+            raise HardwareError("no webcam is plugged in (or this user is not in the group video)")
+        chosen, *others = names
+        self._passed_over |= frozenset(others)
+        if others:
+            _LOGGER.warning("%d webcams: %s is used; camera.device chooses another", len(names), chosen)
+        return chosen
+
+
+def open_v4l2(config: CameraConfig, path: Path) -> Capture:
+    """Open a webcam and ask it for what the configuration says; raises HardwareError."""
     # OpenCV warns at each attempt to read a stalled camera; this module tells once.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     # Read by OpenCV at the first capture only.
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(SELECT_TIMEOUT_S))
-    path = find_webcam() if config.device == "auto" else Path(config.device)
     if not path.exists():
         raise HardwareError(f"there is no camera {path}")
     wanted = [
@@ -177,23 +231,32 @@ def open_v4l2(config: CameraConfig) -> Capture:
     return _V4l2(video)
 
 
-def find_webcam() -> Path:
-    """Return the first USB webcam, by what the devices say of themselves: numbers change; raises HardwareError."""
+def webcams() -> dict[str, Path]:
+    """Return the device nodes of the USB webcams, which change, by names that do not."""
+    links = {link.resolve(): link for link in _NAMES.glob("*")}
+    found: dict[str, Path] = {}
     for path in sorted(Path("/dev").glob("video*")):
-        try:
-            device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        except OSError:
-            continue
-        try:
-            answer = fcntl.ioctl(device, _QUERYCAP, bytes(_CAPABILITY.size))
-        except OSError:
-            continue
-        finally:
-            os.close(device)
-        driver, _, _, _, _, capabilities = _CAPABILITY.unpack(answer)
-        if driver.rstrip(b"\0") == _WEBCAM_DRIVER and not _CAPTURE_AND_STREAMING & ~capabilities:
-            return path
-    raise HardwareError("no webcam is plugged in (or this user is not in the group video)")
+        if (port := _port_of_webcam(path)) is not None:
+            found.setdefault(str(links.get(path, port)), path)
+    return found
+
+
+def _port_of_webcam(path: Path) -> str | None:
+    """Return where a webcam is plugged in; None for what is no webcam, or what this user may not open."""
+    try:
+        device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        answer = fcntl.ioctl(device, _QUERYCAP, bytes(_CAPABILITY.size))
+    except OSError:
+        return None
+    finally:
+        os.close(device)
+    driver, _, port, _, _, capabilities = _CAPABILITY.unpack(answer)
+    if driver.rstrip(b"\0") != _WEBCAM_DRIVER or _CAPTURE_AND_STREAMING & ~capabilities:
+        return None
+    return str(port.rstrip(b"\0").decode("ascii", "replace"))
 
 
 class _V4l2:

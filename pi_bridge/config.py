@@ -21,6 +21,7 @@ from .errors import ConfigError
 from .model import Pattern
 
 DEFAULT_PATH: Final = Path("/etc/face-doorbell-bridge.toml")
+AUTO: Final = "auto"
 
 _T = TypeVar("_T")
 
@@ -59,7 +60,7 @@ def _absolute(value: object) -> Path:
 
 
 def _device(value: object) -> str:
-    return "auto" if value == "auto" else str(_absolute(value))
+    return AUTO if value == AUTO else str(_absolute(value))
 
 
 def _address(value: object) -> str:
@@ -169,9 +170,9 @@ class CameraConfig:
     """The webcam."""
 
     device: str = _key(
-        "auto",
+        AUTO,
         Rule(_device, '"auto" or an absolute path such as "/dev/v4l/by-id/…"'),
-        '"auto" takes the first webcam; with several, a path in /dev/v4l/by-id/',
+        '"auto" takes the first webcam and keeps to it; with several, a path in /dev/v4l/by-id/ is sure',
     )
     width: int = _key(1280, _whole(160, 4096), "Width of the picture to ask for, in pixels")
     height: int = _key(720, _whole(120, 2160), "Height of the picture to ask for, in pixels")

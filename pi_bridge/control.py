@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 import os
@@ -16,13 +17,14 @@ from yarl import URL
 from .access import Access
 from .bridge import Bridge
 from .certificate import Certificate
-from .errors import BridgeError, JournalError
-from .model import iso_utc
+from .errors import BridgeError, JournalError, Refused
+from .model import Pattern, iso_utc
 from .server import SHUTDOWN_S, Server
 
 SOCKET_NAME: Final = "control.sock"
 ANSWER_TIMEOUT_S: Final = 5.0
 MAX_PATH_BYTES: Final = 107  # unix(7)
+PLAY_MS: Final = 500  # long enough to be seen and heard
 
 
 class NotRunningError(BridgeError):
@@ -54,6 +56,7 @@ class Control:
                 web.get("/clients", self._clients),
                 web.delete("/clients/{name}", self._revoke),
                 web.get("/health", self._health),
+                web.post("/play/{output}", self._play),
             ]
         )
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
@@ -106,6 +109,15 @@ class Control:
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.json_response(self._server.health())
+
+    async def _play(self, request: web.Request) -> web.Response:
+        """Switch an output on for PLAY_MS, and answer when it is over."""
+        try:
+            self._bridge.outputs.play(request.match_info["output"], Pattern.ON, PLAY_MS)
+        except Refused as refused:
+            return web.json_response({"message": refused.message}, status=refused.status)
+        await asyncio.sleep(PLAY_MS / 1000)
+        return web.Response(status=204)
 
 
 async def ask(folder: Path, method: str, *path: str) -> Any:

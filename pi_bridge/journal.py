@@ -73,6 +73,10 @@ class Journal:
         await self._run(self._close)
         self._thread.shutdown()
 
+    def answers(self) -> asyncio.Future[None]:
+        """Return once the journal has done what it was asked for before."""
+        return self._run(lambda: None)
+
     def newest_seq(self) -> asyncio.Future[int]:
         """Return the highest number that any ring ever had; 0 when there was none."""
         return self._do(_newest_seq)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -19,6 +21,9 @@ from .model import Output
 
 if TYPE_CHECKING:
     from gpiozero import Factory
+
+# The kernel keeps 16 edges of a pin until somebody takes them and drops the rest: the level tells what was missed.
+LOOK_S: Final = 1.0
 
 _REMEDIES: Final = (
     ("busy", "another program holds the pin: stop it, or choose another pin"),
@@ -42,6 +47,13 @@ class GpioPanel:
         self._button: DigitalInputDevice | None = None
         self._outputs: dict[Output, DigitalOutputDevice] = {}
         self._last_edge_ns: int | None = None
+        self._pressed = False
+        self._look_again: asyncio.Handle | None = None
+
+    @property
+    def pressed(self) -> bool:
+        """Whether the button is down, as far as the edges and the last look tell."""
+        return self._pressed
 
     def start(self, on_press: Callable[[int], None]) -> None:
         """Claim the pins; `on_press` is called in the running event loop with the press's `time.monotonic_ns`.
@@ -56,13 +68,25 @@ class GpioPanel:
             with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
                 loop.call_soon_threadsafe(self._edge, now_ns, pressed, on_press)
 
-        if self._factory is None:
-            self._factory = _pi_pins()
+        def look() -> None:
+            self._look_again = loop.call_later(LOOK_S, look)
+            if self._button is not None and self._button.is_active != self._pressed:
+                self._edge(time.monotonic_ns(), not self._pressed, on_press)
+
         try:
-            self._claim(edge)
+            self._claim_outputs()
+            self._claim_button(edge)
         except HardwareError:
             self.close()
             raise
+        self._look_again = loop.call_soon(look)
+
+    def switch_off(self) -> None:
+        """Switch off what a daemon that died has left on. Raises HardwareError, with all pins released."""
+        try:
+            self._claim_outputs()
+        finally:
+            self.close()
 
     def write(self, output: Output, lit: bool) -> None:
         """Light or sound an output, or end it; nothing before `start` and after `close`."""
@@ -71,6 +95,8 @@ class GpioPanel:
 
     def close(self) -> None:
         """Switch everything off and release the pins."""
+        if self._look_again is not None:
+            self._look_again.cancel()
         if self._button is not None:
             self._button.close()
             self._button = None
@@ -82,23 +108,29 @@ class GpioPanel:
         if self._factory is not None:
             self._factory.close()
 
-    def _claim(self, edge: Callable[[bool], None]) -> None:
-        button, leds = self._config.button, self._config.leds
+    def _claim_outputs(self) -> None:
+        leds = self._config.leds
         pins = {Output.GREEN: leds.green, Output.RED: leds.red, Output.BUZZER: self._config.buzzer.pin}
         for output, pin in pins.items():
             with _naming(output, pin):
-                self._outputs[output] = DigitalOutputDevice(pin, pin_factory=self._factory)
-        with _naming("button", button.pin):
+                self._outputs[output] = DigitalOutputDevice(pin, pin_factory=self._pins)
+
+    def _claim_button(self, edge: Callable[[bool], None]) -> None:
+        config = self._config.button
+        with _naming("button", config.pin):
             # No bounce_time: gpiozero would report a press that much later, and a shorter one never.
-            self._button = DigitalInputDevice(
-                button.pin, pull_up=button.pull == "up", pin_factory=self._factory
-            )
+            self._button = DigitalInputDevice(config.pin, pull_up=config.pull == "up", pin_factory=self._pins)
             self._button.when_activated = lambda: edge(True)
             self._button.when_deactivated = lambda: edge(False)
-            if self._button.is_active:
-                edge(True)
+
+    @property
+    def _pins(self) -> Factory:
+        if self._factory is None:
+            self._factory = _pi_pins()
+        return self._factory
 
     def _edge(self, at_ns: int, pressed: bool, on_press: Callable[[int], None]) -> None:
+        self._pressed = pressed
         last_ns, self._last_edge_ns = self._last_edge_ns, at_ns
         quiet = last_ns is None or at_ns - last_ns >= self._config.button.lockout_ms * 1_000_000
         if pressed and quiet:
@@ -111,7 +143,8 @@ def _pi_pins() -> Factory:
     lgpio puts a pipe into the working directory, or into LG_WD and makes that the working directory.
     """
     if "LG_WD" not in os.environ:
-        os.environ["LG_WD"] = os.environ.get("RUNTIME_DIRECTORY") or tempfile.mkdtemp(prefix="lgpio-")
+        os.environ["LG_WD"] = folder = tempfile.mkdtemp(prefix="lgpio-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
         from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415 - there is no lgpio beside a Pi
     except (ImportError, AttributeError) as error:  # AttributeError: the empty lgpio 0.0.0.2 of PyPI

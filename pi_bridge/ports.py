@@ -12,6 +12,10 @@ from .model import CameraState, FacesFound, FacesState, Frame, Output
 class Panel(Protocol):
     """Button, buzzer and LEDs."""
 
+    @property
+    def pressed(self) -> bool:
+        """Whether the button is down."""
+
     def start(self, on_press: Callable[[int], None]) -> None:
         """Claim the pins; `on_press` is called in the event loop with the press's `time.monotonic_ns`."""
 
@@ -28,6 +32,10 @@ class Camera(Protocol):
     @property
     def state(self) -> CameraState:
         """How the camera is now."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether what reads the camera still goes on, with or without pictures."""
 
     async def run(self, deliver: Callable[[Frame], None], changed: Callable[[], None]) -> None:
         """Deliver frames in the event loop until cancelled; call `changed` when `state` has changed."""

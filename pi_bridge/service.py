@@ -70,7 +70,7 @@ async def serve(
                 async with control.listening(storage):
                     ready(Running(port, certificate, bridge, access))
                     _tell_systemd("READY=1")
-                    await _feed_watchdog()
+                    await _feed_watchdog(camera, journal)
     finally:
         bridge.outputs.close()
         panel.close()
@@ -98,11 +98,16 @@ async def _tell_when_loaded(faces: FaceFinder, bridge: Bridge) -> None:
     bridge.changed.notify()
 
 
-async def _feed_watchdog() -> None:
-    """Show systemd that the loop turns. A stuck card is no reason to start anew: the bell rings without it."""
+async def _feed_watchdog(camera: Camera, journal: Journal) -> None:
+    """Show systemd that the loop turns, and that neither the camera's thread nor the journal's is stuck.
+
+    An absent camera and a failing disk are no reason to start anew: the bell rings without them.
+    """
     period_s = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6 / 2 or WATCHDOG_FALLBACK_S
     while True:
-        _tell_systemd("WATCHDOG=1")
+        await journal.answers()
+        if camera.alive:
+            _tell_systemd("WATCHDOG=1")
         await asyncio.sleep(period_s)
 
 

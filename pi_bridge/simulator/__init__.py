@@ -140,6 +140,10 @@ class _SeenCamera:
     def state(self) -> CameraState:
         return self._camera.state
 
+    @property
+    def alive(self) -> bool:
+        return self._camera.alive
+
     async def run(self, deliver: Callable[[Frame], None], changed: Callable[[], None]) -> None:
         def both(frame: Frame) -> None:
             self._see(frame)

@@ -49,6 +49,11 @@ class PictureSource:
         return self._state
 
     @property
+    def alive(self) -> bool:
+        """It lives in the event loop."""
+        return True
+
+    @property
     def visitor(self) -> str:
         """Who stands at the door."""
         return self._visitor

@@ -37,6 +37,7 @@ class FakePanel:
     def __init__(self) -> None:
         self.writes: list[tuple[Output, bool]] = []
         self.closed = False
+        self.pressed = False
         self._lit = dict.fromkeys(Output, False)
         self._written = asyncio.Event()
         self._on_press: Callable[[int], None] | None = None
@@ -72,6 +73,7 @@ class FakeCamera:
 
     def __init__(self) -> None:
         self.jpeg: bytes | None = None
+        self.alive = True
         self._state = CameraState.ABSENT
         self._deliver: Callable[[Frame], None] | None = None
         self._changed: Callable[[], None] | None = None
@@ -136,13 +138,13 @@ class FakeClock:
     def boot(self, uptime_ms: int = 0) -> None:
         """Boot anew, so long ago."""
         self.boot_id = str(uuid4())
-        self._booted_ms = SYSTEM_CLOCK.uptime_ms() - uptime_ms
+        self.booted_ms = SYSTEM_CLOCK.uptime_ms() - uptime_ms
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.wrong_by
 
     def uptime_ms(self) -> int:
-        return SYSTEM_CLOCK.uptime_ms() - self._booted_ms
+        return SYSTEM_CLOCK.uptime_ms() - self.booted_ms
 
 
 class RunningBridge:
