@@ -59,6 +59,8 @@ class Seen:
     width: float
     height: float
     face: Vector
+    yaw: float = 0.0
+    sharpness: float = 80.0
 
     @property
     def area(self) -> float:
@@ -100,7 +102,15 @@ class RealEyes:
     def _find(self, image: bytes) -> Sequence[Seen]:
         found = self._finder.find(image, embed=True).faces
         return [
-            Seen(face.box.left, face.box.top, face.box.width, face.box.height, face.embedding.vector)
+            Seen(
+                face.box.left,
+                face.box.top,
+                face.box.width,
+                face.box.height,
+                face.embedding.vector,
+                face.yaw or 0.0,
+                100 * face.quality,
+            )
             for face in found
             if face.embedding
         ]
@@ -617,7 +627,12 @@ def _detail(face: Seen) -> Json:
     return {
         "BoundingBox": face.json(),
         "Confidence": 99.9,
-        "Quality": {"Brightness": 80.0, "Sharpness": 80.0},
+        "Quality": {"Brightness": 80.0, "Sharpness": face.sharpness},
+        "Pose": {"Roll": 0.0, "Yaw": abs(face.yaw), "Pitch": 0.0},
+        "Landmarks": [
+            {"Type": kind, "X": face.left + part * face.width, "Y": face.top + face.height / 2}
+            for kind, part in (("eyeLeft", 0.3), ("eyeRight", 0.7), ("nose", 0.5 + face.yaw / 360))
+        ],
     }
 
 

@@ -34,7 +34,7 @@ def storage(hass: HomeAssistant) -> Path:
 
 def make_recognizer(hass: HomeAssistant, entry: RecognitionEntry) -> Recognizer:
     """Return the gallery with the engine that the user has chosen, not yet started."""
-    return Recognizer(_engine(hass, entry), Gallery(storage(hass)))
+    return Recognizer(_engine(hass, entry), Gallery(storage(hass)), AnyDoorbell(hass))
 
 
 def aws_settings(data: Mapping[str, Any]) -> AwsSettings:

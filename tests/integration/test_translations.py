@@ -14,6 +14,7 @@ from custom_components.face_doorbell.recognition.errors import (
     EngineSetupError,
     EngineUnavailableError,
     PersonError,
+    PhotoDoubtError,
     PhotoRefusedError,
     RecognitionError,
 )
@@ -24,7 +25,7 @@ FOLDER = Path(face_doorbell.__file__).parent
 SOURCE = "\n".join(path.read_text() for path in FOLDER.rglob("*.py"))
 
 ENGINE_ERRORS = (RecognitionError, EngineAuthError, EngineUnavailableError, EngineSetupError)
-PERSON_ERRORS = (*ENGINE_ERRORS, PhotoRefusedError, PersonError)
+PERSON_ERRORS = (*ENGINE_ERRORS, PhotoRefusedError, PhotoDoubtError, PersonError)
 
 
 def keys(*classes: type[RecognitionError]) -> dict[str, set[str]]:

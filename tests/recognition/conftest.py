@@ -63,7 +63,9 @@ class Bridge:
         return [
             Face(
                 Box(face.left, face.top, face.width, face.height),
+                quality=face.sharpness / 100,
                 embedding=Embedding(self.model, face.face),
+                yaw=face.yaw,
             )
             for face in found
         ]

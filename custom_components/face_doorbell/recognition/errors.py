@@ -54,8 +54,8 @@ class PhotoRefusedError(RecognitionError):
     """A photo cannot be used: choose another one. `position` tells which one of several that were given, from 0.
 
     Keys: `photo_no_face`, `photo_several_faces` (`count`), `photo_not_an_image`, `photo_too_large` (`limit_mb`),
-    `photo_too_small`, `photo_face_too_small`, `photo_poor_quality`, `photo_other_person` (does not look like
-    the person's other photos).
+    `photo_too_small`, `photo_face_too_small`, `photo_turned_away`, `photo_poor_quality`, `photo_face_number` (`count`:
+    there are only so many faces), `photo_other_person` (does not look like the person's other photos).
     """
 
     default_key = "photo_not_an_image"
@@ -64,7 +64,12 @@ class PhotoRefusedError(RecognitionError):
 
 
 class PhotoDoubtError(PhotoRefusedError):
-    """A photo that is probably a mistake, and is taken if the user insists (`force`)."""
+    """A photo that is probably a mistake, and is taken if the user insists (`force`).
+
+    Keys: `photo_looks_like` (`person`, `similarity`: who a visitor like this would be).
+    """
+
+    default_key = "photo_looks_like"
 
 
 class PersonError(RecognitionError):

@@ -18,7 +18,7 @@ from pathlib import Path
 import re
 import shutil
 import threading
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 import unicodedata
 import uuid
 
@@ -39,6 +39,7 @@ type Vector = tuple[float, ...]
 
 class _PhotoJson(TypedDict):
     added: str
+    yaw: NotRequired[float | None]
     embeddings: dict[str, str]
     refused: dict[str, str]
 
@@ -55,13 +56,14 @@ class Photo:
     """A reference photo.
 
     `embeddings` holds the face as a unit vector by model id; `refused` says why an index (a model id, or `rekognition`)
-    does not take the photo.
+    does not take the photo. `yaw` is where the face turns, in degrees as in `model.Face`.
     """
 
     id: str
     added: datetime
     embeddings: Mapping[str, Vector] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    yaw: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,11 @@ def photo_id(jpeg: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NewPhoto:
-    """A photo to be added: a JPEG of `images.prepare`, and the embedding of its face if a model has made one."""
+    """A photo to be added: a JPEG of `images.prepare`, and what is known of its face."""
 
     jpeg: bytes
     embedding: Embedding | None = None
+    yaw: float | None = None
 
     @property
     def id(self) -> str:
@@ -296,7 +299,8 @@ def _merged(known: tuple[Photo, ...], new: Sequence[NewPhoto]) -> tuple[Photo, .
     photos = {photo.id: photo for photo in known}
     for photo in new:
         embeddings = {photo.embedding.model: photo.embedding.vector} if photo.embedding else {}
-        photos.setdefault(photo.id, Photo(photo.id, datetime.now(UTC).replace(microsecond=0), embeddings))
+        added = datetime.now(UTC).replace(microsecond=0)
+        photos.setdefault(photo.id, Photo(photo.id, added, embeddings, yaw=photo.yaw))
     if len(photos) > MAX_PHOTOS:
         raise PersonError("too_many_photos", limit=str(MAX_PHOTOS))
     return tuple(photos.values())
@@ -327,6 +331,7 @@ def _dump(person: Person) -> bytes:
         "photos": {
             photo.id: {
                 "added": photo.added.isoformat(timespec="seconds"),
+                "yaw": photo.yaw,
                 "embeddings": {
                     model: Embedding(model, vector).pack() for model, vector in photo.embeddings.items()
                 },
@@ -356,6 +361,7 @@ def _read_person(folder: Path) -> Person:
             datetime.fromisoformat(photo["added"]),
             {model: Embedding.unpack(model, packed).vector for model, packed in photo["embeddings"].items()},
             dict(photo["refused"]),
+            photo.get("yaw"),
         )
         for photo_id, photo in data["photos"].items()
         if PHOTO_ID.fullmatch(photo_id)

@@ -79,6 +79,12 @@ def crop(jpeg: bytes, box: Box, least_face: int = MIN_FACE) -> tuple[bytes, Box]
     return _encode(larger), inside
 
 
+def size(jpeg: bytes) -> tuple[int, int]:
+    """Return width and height of a JPEG in pixels."""
+    with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
+        return image.size
+
+
 def thumbnail(jpeg: bytes, side: int) -> bytes:
     """Return an RGB JPEG of at most `side` px and `THUMBNAIL_BYTES`."""
     with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:

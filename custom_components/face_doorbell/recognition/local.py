@@ -157,13 +157,7 @@ class _Index:
         self._photos = [photo for person in persons for photo in person.photos]
         self.centroids: Mapping[str, Mapping[str, Vector]] = {
             model: {
-                person.id: _centroid(vectors)
-                for person in persons
-                if (
-                    vectors := [
-                        photo.embeddings[model] for photo in person.photos if model in photo.embeddings
-                    ]
-                )
+                person.id: centroid(found) for person in persons if (found := vectors(person.photos, model))
             }
             for model in {model for photo in self._photos for model in photo.embeddings}
         }
@@ -191,8 +185,13 @@ def _usable(faces: Sequence[Face]) -> list[tuple[Box, Embedding]]:
     raise PhotoRefusedError("photo_face_too_small" if faces else "photo_no_face")
 
 
-def _centroid(vectors: Sequence[Vector]) -> Vector:
+def vectors(photos: Iterable[Photo], model: str) -> list[Vector]:
+    """Return what a model has made of the photos that it could use."""
+    return [photo.embeddings[model] for photo in photos if model in photo.embeddings]
+
+
+def centroid(many: Sequence[Vector]) -> Vector:
     """Return the mean of unit vectors, made a unit vector again."""
-    sums = [math.fsum(column) for column in zip(*vectors, strict=True)]
+    sums = [math.fsum(column) for column in zip(*many, strict=True)]
     length = math.hypot(*sums)
-    return tuple(value / length for value in sums) if length else vectors[0]
+    return tuple(value / length for value in sums) if length else many[0]

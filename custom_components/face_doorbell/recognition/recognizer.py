@@ -4,14 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 import logging
+from types import MappingProxyType
+from typing import Final
 
 from ..model import Picture
-from . import images
 from .errors import EngineUnavailableError, PersonError, PhotoRefusedError, RecognitionError, disk_errors
 from .gallery import Gallery, NewPhoto, Person
-from .model import Engine, Recognition, SyncReport
+from .gate import Gate
+from .model import Engine, FaceFinder, Recognition, SyncReport
 
 _LOGGER = logging.getLogger(__name__)
+
+type Faces = Mapping[int, int]
+NO_FACES: Final[Faces] = MappingProxyType({})
 
 
 class Recognizer:
@@ -20,10 +25,12 @@ class Recognizer:
     Changes come one after the other; recognition goes on beside them. Every method raises only errors of `errors.py`.
     """
 
-    def __init__(self, engine: Engine, gallery: Gallery) -> None:
-        """Take an engine and a gallery; nothing is read before `start`."""
+    def __init__(self, engine: Engine, gallery: Gallery, finder: FaceFinder | None = None) -> None:
+        """Take an engine, a gallery, and the bridges that may judge photos; nothing is read before `start`."""
         self.engine = engine
+        self.gate = Gate(engine, gallery, finder)
         self._gallery = gallery
+        self._finder = finder
         self._changing = asyncio.Lock()
         self._in_sync = False
         self._closed = False
@@ -74,23 +81,35 @@ class Recognizer:
         """Return the similarity (0 to 100) of the largest faces of two images; raises PhotoRefusedError."""
         return await self.engine.compare(source, target)
 
-    async def enrol(self, name: str, photos: Sequence[bytes], *, force: bool = False) -> Person:
+    async def enrol(
+        self,
+        name: str,
+        photos: Sequence[bytes],
+        *,
+        faces: Faces = NO_FACES,
+        force: bool = False,
+        person_id: str | None = None,
+    ) -> Person:
         """Add a person with all photos, or change nothing; `force`: in spite of a PhotoDoubtError.
 
-        Raises PersonError, PhotoRefusedError and the engine's errors.
+        `faces` says which face is meant (from 1, from left to right) in a photo with several, by position from 0.
+        `person_id` is for somebody who had this id before. Raises PersonError, PhotoRefusedError and what the engine
+        raises.
         """
         async with self._change():
             self._gallery.check_name(name)
-            inspected = await self._inspect(photos)
-            person = await asyncio.to_thread(self._gallery.add_person, name, inspected)
+            inspected = await self._inspect(photos, None, faces, force=force)
+            person = await asyncio.to_thread(self._gallery.add_person, name, inspected, person_id)
             await self._index_or_undo(person, inspected, lambda: self._gallery.remove_person(person.id))
             return self.person(person.id)
 
-    async def add_photos(self, person_id: str, photos: Sequence[bytes], *, force: bool = False) -> Person:
+    async def add_photos(
+        self, person_id: str, photos: Sequence[bytes], *, faces: Faces = NO_FACES, force: bool = False
+    ) -> Person:
         """Add photos to a person, all or none; a photo that is there already is no change. Raises as `enrol`."""
         async with self._change():
             known = {photo.id for photo in self.person(person_id).photos}
-            inspected = await self._inspect(photos)
+            inspected = await self._inspect(photos, person_id, faces, force=force)
             new = [photo for photo in inspected if photo.id not in known]
             person = await asyncio.to_thread(self._gallery.add_photos, person_id, new)
             added = [photo.id for photo in new]
@@ -162,25 +181,20 @@ class Recognizer:
             except PersonError as err:
                 _LOGGER.warning("Person %s could not be taken over: %s", person_id, err)
 
-    async def _inspect(self, photos: Sequence[bytes]) -> list[NewPhoto]:
-        """Return the photos as they will be stored; raises PhotoRefusedError unless each shows exactly one face."""
+    async def _inspect(
+        self, photos: Sequence[bytes], person_id: str | None, faces: Faces, *, force: bool
+    ) -> list[NewPhoto]:
+        """Return the photos as they will be stored; raises PhotoRefusedError unless the gate admits all."""
         inspected = []
         for position, photo in enumerate(photos):
             try:
-                inspected.append(await self._inspect_one(photo))
+                inspected.append(
+                    await self.gate.admit(photo, faces.get(position), person_id=person_id, force=force)
+                )
             except PhotoRefusedError as refused:
                 refused.position = position
                 raise
         return inspected
-
-    async def _inspect_one(self, photo: bytes) -> NewPhoto:
-        jpeg = await asyncio.to_thread(images.prepare, photo)
-        faces = await self.engine.inspect(jpeg)
-        if not faces:
-            raise PhotoRefusedError("photo_no_face")
-        if len(faces) > 1:
-            raise PhotoRefusedError("photo_several_faces", count=str(len(faces)))
-        return NewPhoto(jpeg, faces[0].embedding)
 
     async def _index_or_undo(
         self, person: Person, photos: Sequence[NewPhoto], undo: Callable[[], object]

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 import logging
+import math
 import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 import uuid
@@ -21,7 +22,7 @@ from .model import FaceAnswer, Match, Recognition, SyncReport
 from .s3 import Bucket, Layout
 
 if TYPE_CHECKING:
-    from types_boto3_rekognition.type_defs import BoundingBoxTypeDef, ImageTypeDef
+    from types_boto3_rekognition.type_defs import BoundingBoxTypeDef, FaceDetailTypeDef, ImageTypeDef
 
 __all__ = ["REGIONS", "AwsSettings", "Mode", "RekognitionEngine", "check"]
 
@@ -33,6 +34,9 @@ MAX_USERS: Final = (
 )
 LEAST_SIMILARITY: Final = (
     1.0  # all candidates, so that our rule decides and a stranger's similarity can be told
+)
+SHARP: Final = (
+    20.0  # of AWS's 100, which it does not explain: portraits have 40 and more, visible blur less than 10
 )
 AT_ONCE: Final = 8  # calls: below the 25 comparisons a second that every region allows
 
@@ -293,7 +297,10 @@ class RekognitionEngine:
         answer = await self._call(
             "DetectFaces", calls, lambda clients: clients.rekognition.detect_faces(Image=image)
         )
-        faces = [Face(_box(face["BoundingBox"]), face["Confidence"] / 100) for face in answer["FaceDetails"]]
+        faces = [
+            Face(_box(face["BoundingBox"]), face["Confidence"] / 100, _quality(face), yaw=_yaw(face))
+            for face in answer["FaceDetails"]
+        ]
         return sorted(faces, key=lambda face: face.box.area, reverse=True)
 
     @property
@@ -302,6 +309,17 @@ class RekognitionEngine:
         if self._gallery is None:
             raise EngineUnavailableError("service_unavailable")
         return self._gallery
+
+
+def _quality(face: FaceDetailTypeDef) -> float:
+    """Return AWS's sharpness on our scale, 0 to 1."""
+    return min(1.0, face["Quality"]["Sharpness"] / (2 * SHARP))
+
+
+def _yaw(face: FaceDetailTypeDef) -> float:
+    """Return AWS's degrees, with the sign that the nose tells: AWS does not document its own."""
+    x = {landmark["Type"]: landmark["X"] for landmark in face["Landmarks"]}
+    return math.copysign(face["Pose"]["Yaw"], x["nose"] - (x["eyeLeft"] + x["eyeRight"]) / 2)
 
 
 def _box(box: BoundingBoxTypeDef) -> Box:
