@@ -1,10 +1,11 @@
 """Face Doorbell: a doorbell that tells who is at the door."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 import logging
 from typing import Final
 
-from homeassistant.const import Platform
+from homeassistant.const import CONF_ID, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, device_registry as dr
@@ -15,27 +16,38 @@ from .bridge import BridgeError
 from .const import DOMAIN, MANUFACTURER, EntryKind
 from .coordinator import DoorbellCoordinator, bridge_client
 from .engines import make_recognizer, storage
-from .entries import AnyEntry, DoorbellEntry, RecognitionEntry, kind, person_names
+from .entries import (
+    AnyEntry,
+    DoorbellEntry,
+    RecognitionEntry,
+    kind,
+    person_names,
+    recognition_entry,
+    retention,
+)
 from .errors import recognition_error_text
-from .recognition.errors import EngineAuthError, RecognitionError
+from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
 from .services import async_setup_services
 from .views import FaceThumbnailView, PersonPhotoView, VisitPictureView, VisitThumbnailView
-from .visits import PICTURES, VISITS, VisitLog, VisitPictures
+from .visits import PICTURES, VISITS, VisitFilter, VisitLog, VisitPictures
 
 _LOGGER = logging.getLogger(__name__)
 
 CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
 
-PLATFORMS: Final = [
-    Platform.BINARY_SENSOR,
-    Platform.BUTTON,
-    Platform.CAMERA,
-    Platform.EVENT,
-    Platform.IMAGE,
-    Platform.LIGHT,
-    Platform.SENSOR,
-    Platform.SIREN,
-]
+PLATFORMS: Final[Mapping[EntryKind, Sequence[Platform]]] = {
+    EntryKind.DOORBELL: (
+        Platform.BINARY_SENSOR,
+        Platform.BUTTON,
+        Platform.CAMERA,
+        Platform.EVENT,
+        Platform.IMAGE,
+        Platform.LIGHT,
+        Platform.SENSOR,
+        Platform.SIREN,
+    ),
+    EntryKind.RECOGNITION: (Platform.IMAGE, Platform.SENSOR),
+}
 
 PRUNE_EVERY: Final = timedelta(days=1)  # retention counts in days
 
@@ -43,6 +55,7 @@ PRUNE_EVERY: Final = timedelta(days=1)  # retention counts in days
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up what all entries share: the visit log, its pictures over HTTP, the actions."""
     visits = hass.data[VISITS] = VisitLog(hass, storage(hass) / "visits")
+    visits.retention = retention(recognition_entry(hass))
     await visits.async_load()
     pictures = hass.data[PICTURES] = VisitPictures(hass, visits)
     async_track_time_interval(hass, visits.async_prune, PRUNE_EVERY, cancel_on_shutdown=True)
@@ -70,12 +83,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: AnyEntry) -> bool:
 
 async def async_unload_entry(hass: HomeAssistant, entry: AnyEntry) -> bool:
     """Take an entry down."""
-    match kind(entry):
-        case EntryKind.DOORBELL:
-            return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
-        case EntryKind.RECOGNITION:
-            await entry.runtime_data.close()
-            return True
+    unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS[kind(entry)])
+    if unloaded and kind(entry) is EntryKind.RECOGNITION:
+        await entry.runtime_data.close()
+    return unloaded
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: AnyEntry) -> None:
@@ -91,7 +102,7 @@ async def _setup_doorbell(hass: HomeAssistant, entry: DoorbellEntry) -> None:
     coordinator = DoorbellCoordinator(hass, entry)
     await coordinator.async_connect()
     entry.runtime_data = coordinator
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS[EntryKind.DOORBELL])
     # Only now is everybody there who wants to hear of rings.
     coordinator.async_listen()
 
@@ -99,6 +110,7 @@ async def _setup_doorbell(hass: HomeAssistant, entry: DoorbellEntry) -> None:
 async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> None:
     recognizer = make_recognizer(hass, entry)
     try:
+        await _match_visits(hass, entry)
         await recognizer.start(person_names(entry))
     except EngineAuthError as err:
         await recognizer.close()
@@ -114,6 +126,15 @@ async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> No
         manufacturer=MANUFACTURER,
         entry_type=dr.DeviceEntryType.SERVICE,
     )
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS[EntryKind.RECOGNITION])
+
+
+async def _match_visits(hass: HomeAssistant, entry: RecognitionEntry) -> None:
+    """Let the visits follow the options and the persons, whoever has changed them."""
+    visits = hass.data[VISITS]
+    await visits.async_set_retention(retention(entry))
+    with disk_errors():
+        await visits.async_match_persons(person_names(entry))
 
 
 async def _reload(hass: HomeAssistant, entry: AnyEntry) -> None:
@@ -125,13 +146,22 @@ async def _forget_doorbell(hass: HomeAssistant, entry: DoorbellEntry) -> None:
         await bridge_client(hass, entry).forget_token()
     except BridgeError as err:
         _LOGGER.info("The bridge %s could not be told to forget Home Assistant: %s", entry.title, err)
+    visits = hass.data[VISITS]
+    seen = visits.newest_first(VisitFilter(doorbell_id=entry.data[CONF_ID]))
+    try:
+        await visits.async_forget([visit.visit_id for visit in seen])
+    except OSError as err:
+        _LOGGER.error("The visits of %s could not be deleted: %s", entry.title, err)
 
 
 async def _forget_persons(hass: HomeAssistant, entry: RecognitionEntry) -> None:
     recognizer = make_recognizer(hass, entry)
     try:
+        with disk_errors():
+            await hass.data[VISITS].async_match_persons({})
         await recognizer.start({})
+        await recognizer.forget_everyone()
     except RecognitionError as err:
-        _LOGGER.warning("The photos are deleted here, but the engine could not be told: %s", err)
+        _LOGGER.warning("Not everything could be deleted: %s", err)
     finally:
         await recognizer.close()

@@ -34,7 +34,12 @@ class RecognizedSensor(VisitEntity, BinarySensorEntity):
     @override
     def is_on(self) -> bool | None:
         visit = self.visit
-        return STATES.get(visit.outcome) if visit and visit.outcome else None
+        if visit is None or visit.outcome is None:
+            return None
+        # Who was named later did not stand recognized at the door: nothing is to be welcomed or opened for that.
+        if visit.outcome is Outcome.RECOGNIZED and all(face.by_user for face in visit.known):
+            return False
+        return STATES.get(visit.outcome)
 
     @property
     @override

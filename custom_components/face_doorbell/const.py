@@ -36,9 +36,16 @@ CONF_ENDPOINT_URL: Final = "endpoint_url"
 CONF_THRESHOLD: Final = "threshold"
 CONF_MARGIN: Final = "margin"
 
+# Recognition entry: options, how long visits are kept and how many
+CONF_KEEP_RECOGNIZED: Final = "keep_recognized_days"
+CONF_KEEP_OTHERS: Final = "keep_others_days"
+CONF_KEEP_VISITS: Final = "keep_visits"
+CONF_KEEP_MB: Final = "keep_mb"
+
 # Person: a subentry of the recognition entry; its title is the name and its unique id the person's id
 SUBENTRY_PERSON: Final = "person"
 CONF_PERSON_ID: Final = "person_id"
+CONF_PERSON_ENTITY: Final = "person_entity"  # of Home Assistant, who is the same; may be missing
 
 ENGINE_LOCAL: Final = "local"
 ENGINE_REKOGNITION: Final = "rekognition"

@@ -1,15 +1,19 @@
-"""What all entities of a doorbell have in common."""
+"""What all entities of a doorbell, and those of a person, have in common."""
 
+from collections.abc import Callable, Iterator
 from typing import override
 
-from homeassistant.helpers.device_registry import DeviceInfo
-from homeassistant.helpers.entity import EntityDescription
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
+from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .bridge import Output, Pattern
-from .const import DOMAIN
+from .const import CONF_PERSON_ENTITY, CONF_PERSON_ID, DOMAIN, MANUFACTURER, SUBENTRY_PERSON
 from .coordinator import DoorbellCoordinator
-from .visits import Visit
+from .entries import RecognitionEntry
+from .visits import VISITS, Visit, VisitChange, VisitFilter
 
 
 class DoorbellEntity(CoordinatorEntity[DoorbellCoordinator]):
@@ -37,6 +41,55 @@ class VisitEntity(DoorbellEntity):
     def visit(self) -> Visit | None:
         """The last visit."""
         return self.coordinator.data.last_visit
+
+
+class PersonEntity(Entity):
+    """Something that Home Assistant knows of a person."""
+
+    _attr_has_entity_name = True
+    _attr_should_poll = False
+
+    def __init__(
+        self, subentry: ConfigSubentry, description: EntityDescription, last_visit: Visit | None
+    ) -> None:
+        """Belong to the person of a subentry, who is a device."""
+        self.entity_description = description
+        self.person_id: str = subentry.data[CONF_PERSON_ID]
+        self.person_entity: str | None = subentry.data.get(CONF_PERSON_ENTITY)
+        self.last_visit = last_visit
+        self._attr_unique_id = f"{self.person_id}_{description.key}"
+        self._attr_device_info = DeviceInfo(
+            identifiers={(DOMAIN, self.person_id)},
+            name=subentry.title,
+            manufacturer=MANUFACTURER,
+            entry_type=DeviceEntryType.SERVICE,
+        )
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        self.async_on_remove(self.hass.data[VISITS].async_subscribe(self._visits_changed))
+
+    @callback
+    def _visits_changed(self, change: VisitChange) -> None:
+        """Look for the last visit again if this may be another one now."""
+        visit, last = change.visit, self.last_visit
+        shown = last is not None and last.visit_id == visit.visit_id
+        if shown or any(face.person_id == self.person_id for face in visit.faces):
+            mine = self.hass.data[VISITS].newest_first(VisitFilter(person_id=self.person_id))
+            self.last_visit = next(mine, None)
+            self.async_write_ha_state()
+
+
+def person_entities(
+    hass: HomeAssistant,
+    entry: RecognitionEntry,
+    make: Callable[[ConfigSubentry, Visit | None], Entity],
+) -> Iterator[tuple[Entity, str]]:
+    """Yield an entity for each person, and the subentry that it belongs to."""
+    last_visits = hass.data[VISITS].last_visits()
+    for subentry in entry.get_subentries_of_type(SUBENTRY_PERSON):
+        yield make(subentry, last_visits.get(subentry.data[CONF_PERSON_ID])), subentry.subentry_id
 
 
 class OutputEntity(DoorbellEntity):

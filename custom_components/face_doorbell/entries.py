@@ -2,18 +2,32 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.const import CONF_ID
 from homeassistant.core import HomeAssistant, callback
 
-from .const import CONF_KIND, CONF_MARGIN, CONF_PERSON_ID, CONF_THRESHOLD, DOMAIN, SUBENTRY_PERSON, EntryKind
+from .const import (
+    CONF_KEEP_MB,
+    CONF_KEEP_OTHERS,
+    CONF_KEEP_RECOGNIZED,
+    CONF_KEEP_VISITS,
+    CONF_KIND,
+    CONF_MARGIN,
+    CONF_PERSON_ID,
+    CONF_THRESHOLD,
+    DOMAIN,
+    SUBENTRY_PERSON,
+    EntryKind,
+)
 from .model import Face, Outcome
 from .recognition import decision
 from .recognition.decision import DEFAULT_MARGIN, DEFAULT_THRESHOLD, Certainty, Rule
 from .recognition.errors import EngineSetupError, EngineUnavailableError
 from .recognition.recognizer import Recognizer
-from .visits import Visit
+from .visits import Retention, Visit
 
 if TYPE_CHECKING:
     from .coordinator import DoorbellCoordinator
@@ -22,6 +36,7 @@ type AnyEntry = ConfigEntry[Any]  # Any: of either kind
 type DoorbellEntry = ConfigEntry[DoorbellCoordinator]
 type RecognitionEntry = ConfigEntry[Recognizer]
 
+MB: Final = 1_000_000  # bytes
 READY_S: Final = 30  # reading the gallery takes a moment, and syncing it with AWS some seconds
 
 _ON_THE_WAY: Final = frozenset(
@@ -92,6 +107,25 @@ def rule(entry: RecognitionEntry) -> Rule:
     return Rule(
         entry.options.get(CONF_THRESHOLD, DEFAULT_THRESHOLD), entry.options.get(CONF_MARGIN, DEFAULT_MARGIN)
     )
+
+
+def retention(entry: RecognitionEntry | None) -> Retention:
+    """Return how long visits are to be kept."""
+    options = entry.options if entry else {}
+    usual = Retention()
+    return Retention(
+        recognized=timedelta(days=options.get(CONF_KEEP_RECOGNIZED, usual.recognized.days)),
+        others=timedelta(days=options.get(CONF_KEEP_OTHERS, usual.others.days)),
+        visits=int(options.get(CONF_KEEP_VISITS, usual.visits)),
+        size=int(options.get(CONF_KEEP_MB, usual.size / MB) * MB),
+    )
+
+
+@callback
+def doorbell_name(hass: HomeAssistant, doorbell_id: str) -> str | None:
+    """Return the name of a doorbell, connected or not; None when it was removed."""
+    entries = hass.config_entries.async_entries(DOMAIN, include_ignore=False)
+    return next((entry.title for entry in entries if entry.data.get(CONF_ID) == doorbell_id), None)
 
 
 @callback

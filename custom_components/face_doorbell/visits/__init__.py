@@ -2,9 +2,10 @@
 
 What others use of it, all in the event loop:
 
-* `hass.data[VISITS]`, a `VisitLog`: `get`, `newest_first`, `query` (a page; go on with the `cursor` of its last visit),
-  `count`, `usage`, `async_subscribe` (a `VisitChange` for each visit added, changed or removed), `picture_file`,
-  `async_picture`, `async_add`, `async_change`, `async_forget`. `VisitFilter` says which visits are wanted.
+* `hass.data[VISITS]`, a `VisitLog`: `get`, `has_ring`, `newest_first`, `query` (a page; go on with the `cursor` of
+  its last visit), `count`, `usage`, `async_subscribe` (a `VisitChange` for each visit added, changed or removed),
+  `picture_file`, `async_picture`, `async_add`, `async_change`, `async_forget`. `VisitFilter` says which visits are
+  wanted.
 * `hass.data[PICTURES]`, a `VisitPictures`: `async_face`, `async_face_thumbnail`, `async_picture_thumbnail`.
 * Over HTTP, for those who are logged in: see `views.py`.
 
@@ -12,7 +13,7 @@ To name and correct faces and to forget people, see `naming.py`. What a face can
 """
 
 from .log import VISITS, ChangeKind, Retention, Usage, VisitChange, VisitFilter, VisitLog
-from .model import Timings, Visit, VisitFace, VisitPicture
+from .model import Timings, Visit, VisitFace, VisitPicture, VisitRing
 from .pictures import PICTURES, VisitPictures
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "VisitLog",
     "VisitPicture",
     "VisitPictures",
+    "VisitRing",
 ]

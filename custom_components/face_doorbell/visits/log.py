@@ -98,6 +98,7 @@ class VisitLog:
         self._hass = hass
         self._store = VisitStore(root)
         self._kept: dict[str, Stored] = {}
+        self._rings: set[str] = set()
         self._oldest_first: list[Stored] = []
         self._groups = Groups()
         self._listeners: set[Callable[[VisitChange], None]] = set()
@@ -112,6 +113,10 @@ class VisitLog:
         """Return a visit, or None when there is none of this id (any more)."""
         stored = self._kept.get(visit_id)
         return stored.visit if stored else None
+
+    def has_ring(self, ring_id: str) -> bool:
+        """Return whether there is a visit of a ring, be it the first ring of the visit or a later one."""
+        return ring_id in self._rings
 
     def newest_first(self, wanted: VisitFilter = ALL, *, before: str | None = None) -> Iterator[Visit]:
         """Yield the visits that are wanted; `before` is the `cursor` of the one to go on after."""
@@ -128,6 +133,11 @@ class VisitLog:
     def count(self, wanted: VisitFilter = ALL) -> int:
         """Return how many visits are wanted."""
         return sum(1 for _ in self.newest_first(wanted))
+
+    def last_visits(self) -> Mapping[str, Visit]:
+        """Return the last visit of each person, by id."""
+        oldest_first = (stored.visit for stored in self._oldest_first)
+        return {face.person_id: visit for visit in oldest_first for face in visit.faces if face.person_id}
 
     @property
     def usage(self) -> Usage:
@@ -251,12 +261,14 @@ class VisitLog:
 
     def _keep(self, stored: Stored) -> None:
         self._kept[stored.visit.visit_id] = stored
+        self._rings.update(stored.visit.ring_ids)
         for group, embedding in _strangers(stored):
             self._groups.add(group, embedding)
         insort(self._oldest_first, stored, key=_cursor)
 
     def _drop(self, stored: Stored) -> None:
         del self._kept[stored.visit.visit_id]
+        self._rings.difference_update(stored.visit.ring_ids)
         for group, embedding in _strangers(stored):
             self._groups.discard(group, embedding)
         del self._oldest_first[self._place(stored.visit.cursor)]

@@ -36,6 +36,14 @@ class VisitPicture:
 
 
 @dataclass(frozen=True, slots=True)
+class VisitRing:
+    """One more press for a visit, from before it was decided."""
+
+    ring_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Milliseconds from the press to each step; None for a step that was not taken."""
 
@@ -47,7 +55,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What Home Assistant made of a ring; `visit_id` is the ring's id.
+    """What Home Assistant made of a ring; `visit_id` is the ring's id, `more_rings` came while it was being decided.
 
     `at_sure`: not when the bridge came back from a power cut and had no right clock at the ring or has none now.
     `missed`: it was too old to answer. `outcome` is None when nobody was asked; `reason` is the key of a failure,
@@ -65,6 +73,7 @@ class Visit:
     reason: str | None = None
     engine: str | None = None
     faces: tuple[VisitFace, ...] = ()
+    more_rings: tuple[VisitRing, ...] = ()
     pictures: tuple[VisitPicture, ...] = ()
     picture: int | None = None
     timings: Timings = field(default_factory=Timings)
@@ -74,6 +83,11 @@ class Visit:
     def cursor(self) -> str:
         """Where the visit is in the order of time; later visits have larger ones."""
         return f"{self.at.astimezone(UTC).isoformat(timespec='microseconds')}~{self.visit_id}"
+
+    @property
+    def ring_ids(self) -> tuple[str, ...]:
+        """The ids of all its rings, in their order."""
+        return (self.visit_id, *(ring.ring_id for ring in self.more_rings))
 
     @property
     def known(self) -> tuple[VisitFace, ...]:
@@ -110,7 +124,12 @@ class Visit:
 
     def to_json(self) -> dict[str, Any]:
         """Return the visit as it is stored; what it was recognized by is not part of it."""
-        return asdict(self) | {"at": self.at.isoformat(), "calls": dict(self.calls)}
+        more_rings = [{"ring_id": ring.ring_id, "at": ring.at.isoformat()} for ring in self.more_rings]
+        return asdict(self) | {
+            "at": self.at.isoformat(),
+            "more_rings": more_rings,
+            "calls": dict(self.calls),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Visit:
@@ -121,6 +140,10 @@ class Visit:
                 "at": datetime.fromisoformat(data["at"]),
                 "outcome": Outcome(data["outcome"]) if data["outcome"] else None,
                 "faces": tuple(VisitFace(**{**face, "box": Box(**face["box"])}) for face in data["faces"]),
+                "more_rings": tuple(
+                    VisitRing(ring["ring_id"], datetime.fromisoformat(ring["at"]))
+                    for ring in data.get("more_rings", ())  # older visits had only one
+                ),
                 "pictures": tuple(VisitPicture(**picture) for picture in data["pictures"]),
                 "timings": Timings(**data["timings"]),
             }
