@@ -183,9 +183,10 @@ class Bridge:
         """Return when a ring was; exact within a boot, else by the wall clock."""
         now, uptime_ms, clock_ok = self._clock.now(), self._clock.uptime_ms(), self._clock.synchronized
         if ring.boot != self.boot:
+            age_ok = ring.clock_ok and clock_ok
+            age_ms = (now - ring.at) // timedelta(milliseconds=1) if age_ok else 0
             # Whatever the clocks say, it rang before this boot.
-            age_ms = max(uptime_ms, (now - ring.at) // timedelta(milliseconds=1))
-            return Moment(ring.at, age_ms, ring.clock_ok, age_ok=ring.clock_ok and clock_ok)
+            return Moment(ring.at, max(uptime_ms, age_ms), ring.clock_ok, age_ok)
         age_ms = uptime_ms - ring.uptime_ms
         if clock_ok and not ring.clock_ok:  # the clock was set since
             return Moment(now - timedelta(milliseconds=age_ms), age_ms, clock_ok=True, age_ok=True)

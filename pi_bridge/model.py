@@ -175,7 +175,10 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a ring was, as well as the bridge can tell now: `at` is right if `clock_ok`, `age_ms` is if `age_ok`."""
+    """When a ring was, as well as the bridge can tell now.
+
+    `at` is right if `clock_ok`; `age_ms` is if `age_ok`, and else the least that it can be.
+    """
 
     at: datetime
     age_ms: int

@@ -348,6 +348,18 @@ async def test_a_ring_before_a_power_cut_is_never_taken_for_a_new_one(later: Lat
     assert wrong_by < timedelta(seconds=5)
 
 
+@pytest.mark.parametrize("knows_now", [False, True])
+async def test_what_nobody_can_tell_is_not_made_up_of_two_wrong_clocks(later: Later, knows_now: bool) -> None:
+    later.clock.synchronized, later.clock.wrong_by = False, timedelta(days=-400)
+    later.press()
+    later.clock.boot(uptime_ms=20_000)
+    later.clock.synchronized, later.clock.wrong_by = knows_now, timedelta()
+    await later.bridge.restart()
+    ring, _ = await later.ring()
+    assert (ring["clock_ok"], ring["age_ok"]) == (False, False)
+    assert 20_000 <= ring["age_ms"] < 80_000
+
+
 async def test_a_ring_of_a_time_that_nobody_knows_is_kept(later: Later) -> None:
     later.clock.synchronized, later.clock.wrong_by = False, timedelta(days=-400)
     later.press()
