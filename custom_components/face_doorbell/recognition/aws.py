@@ -27,8 +27,10 @@ from .errors import (
     PhotoRefusedError,
     RecognitionError,
 )
+from .usage import Usage
 
 if TYPE_CHECKING:
+    from botocore.model import OperationModel
     from types_boto3_rekognition import RekognitionClient
     from types_boto3_s3 import S3Client
     from types_boto3_sts import STSClient
@@ -98,9 +100,10 @@ class Clients:
 class Aws:
     """One account, with clients that are made at the first use, in the thread that uses them."""
 
-    def __init__(self, settings: AwsSettings) -> None:
-        """Take the settings."""
+    def __init__(self, settings: AwsSettings, usage: Usage | None = None) -> None:
+        """Take the settings, and what counts the billed calls of this account."""
         self.settings = settings
+        self._usage = usage or Usage()
         self._connecting = threading.Lock()  # making clients is not thread-safe
         self._clients: Clients | None = None
 
@@ -108,7 +111,7 @@ class Aws:
         """Return what the request returns; raises only errors of `errors.py`."""
         with self._connecting:
             if self._clients is None:
-                self._clients = _connect(self.settings)
+                self._clients = _connect(self.settings, self._usage)
             clients = self._clients
         with translated(self.settings):
             return request(clients)
@@ -245,7 +248,7 @@ def _error(row: _Row, facts: Mapping[str, str]) -> RecognitionError:
     return row.error(row.key, **told)
 
 
-def _connect(settings: AwsSettings) -> Clients:
+def _connect(settings: AwsSettings, usage: Usage) -> Clients:
     _keep_pictures_out_of_the_log()
     session = boto3.Session(
         aws_access_key_id=settings.access_key_id,
@@ -262,12 +265,37 @@ def _connect(settings: AwsSettings) -> Clients:
         )
         for read, attempts in ((VISIT_TIMEOUT, VISIT_ATTEMPTS), (SYNC_TIMEOUT, SYNC_ATTEMPTS))
     )
-    return Clients(
+    clients = Clients(
         sts=session.client("sts", config=visit, endpoint_url=settings.endpoint_url),
         s3=session.client("s3", config=visit, endpoint_url=settings.endpoint_url),
         rekognition=session.client("rekognition", config=visit, endpoint_url=settings.endpoint_url),
         rekognition_sync=session.client("rekognition", config=sync, endpoint_url=settings.endpoint_url),
     )
+    for client in (clients.rekognition, clients.rekognition_sync):
+        _count(client, usage)
+    return clients
+
+
+# What AWS answers only after it has looked at a picture; any other refusal costs nothing.
+_LOOKED: Final = frozenset(
+    {"InvalidParameterException", "InvalidImageFormatException", "ImageTooLargeException"}
+)
+
+
+def _count(client: RekognitionClient, usage: Usage) -> None:
+    """Have every call of a client counted before it is made; botocore tries one call several times inside of that."""
+
+    def before(model: OperationModel, **_: object) -> None:
+        usage.reserve(model.name)
+
+    def after(model: OperationModel, parsed: Mapping[str, Mapping[str, str]], **_: object) -> None:
+        code = parsed.get("Error", {}).get("Code")
+        if code and code not in _LOOKED:
+            usage.refund(model.name)
+
+    events = client.meta.events
+    events.register("before-call.rekognition", before)
+    events.register("after-call.rekognition", after)
 
 
 def _no_debug(record: logging.LogRecord) -> bool:

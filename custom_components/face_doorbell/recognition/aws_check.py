@@ -15,6 +15,7 @@ from .aws import REGIONS, Aws, AwsSettings, Clients, Mode, translated
 from .collection import Collection
 from .errors import EngineAuthError, EngineSetupError, RecognitionError
 from .s3 import Bucket, Layout
+from .usage import Usage
 
 if TYPE_CHECKING:
     from types_boto3_rekognition.type_defs import ImageTypeDef
@@ -27,16 +28,16 @@ _COLLECTION: Final = re.compile(
 _PERMITTED: Final = frozenset({"photo_no_face", "collection_missing", "recognition_failed"})
 
 
-async def check(settings: AwsSettings) -> None:
+async def check(settings: AwsSettings, usage: Usage | None = None) -> None:
     """Try everything that the engine needs against the account; raises the error that the user should mend first.
 
     Makes the collection when it is missing, and takes it back when something else is wrong. Leaves nothing else behind.
     Costs about half a cent: a picture without a face is sent through every kind of billed call once.
     """
-    await asyncio.to_thread(_check, settings)
+    await asyncio.to_thread(_check, settings, usage)
 
 
-def _check(settings: AwsSettings) -> None:
+def _check(settings: AwsSettings, usage: Usage | None) -> None:
     if not settings.access_key_id or not settings.secret_access_key:
         raise EngineAuthError
     if settings.region not in REGIONS:
@@ -45,7 +46,7 @@ def _check(settings: AwsSettings) -> None:
         raise EngineSetupError("invalid_bucket", bucket=settings.bucket)
     if not _COLLECTION.fullmatch(settings.collection):
         raise EngineSetupError("invalid_collection", collection=settings.collection)
-    aws = Aws(settings)
+    aws = Aws(settings, usage)
     try:
         aws.run(lambda clients: _try_all(clients, settings))
     finally:

@@ -33,7 +33,7 @@ class EngineUnavailableError(RecognitionError):
     """Try again later.
 
     Keys: `cannot_connect`, `throttled`, `service_unavailable`, `clock_skew`, `account_not_ready`,
-    `no_doorbell` (local: no bridge is connected).
+    `budget_spent`, `no_doorbell` (local: no bridge is connected).
     """
 
     default_key = "cannot_connect"

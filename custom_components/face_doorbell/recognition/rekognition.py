@@ -20,6 +20,7 @@ from .gallery import Gallery
 from .index import INDEX, Index, Reference
 from .model import FaceAnswer, Match, Recognition, SyncReport
 from .s3 import Bucket, Layout
+from .usage import Usage
 
 if TYPE_CHECKING:
     from types_boto3_rekognition.type_defs import BoundingBoxTypeDef, FaceDetailTypeDef, ImageTypeDef
@@ -64,11 +65,11 @@ class RekognitionEngine:
 
     name: Final = "rekognition"
 
-    def __init__(self, settings: AwsSettings, rule: Rule) -> None:
-        """Take the settings; clients are made at the first call, in a worker thread."""
+    def __init__(self, settings: AwsSettings, rule: Rule, usage: Usage | None = None) -> None:
+        """Take the settings and what counts the calls; clients are made at the first call, in a worker thread."""
         self.rule = rule
         self._settings = settings
-        self._aws = Aws(settings)
+        self._aws = Aws(settings, usage)
         self._layout = Layout(settings.bucket, settings.prefix)
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._syncing = (
