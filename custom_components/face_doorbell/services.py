@@ -1,32 +1,28 @@
 """The actions: ask the engine, change the persons, ring."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from types import MappingProxyType
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Final
 
-from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, ATTR_NAME
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv, service
 from homeassistant.helpers.selector import MediaSelector
 from homeassistant.util.json import JsonObjectType
 import voluptuous as vol
 
-from .const import CONF_PERSON_ID, DOMAIN, SUBENTRY_PERSON, EntryKind
+from . import visit_actions
+from .actions import Action, doorbell, invalid, recognition, translated
+from .const import DOMAIN
 from .coordinator import DoorbellCoordinator, Rang
-from .entries import RecognitionEntry, kind, recognition_entry, rule
-from .errors import recognition_error_text
+from .entries import rule
 from .media import PICTURE_DOMAINS, Media, async_read_entity, async_read_media
 from .model import Picture
+from .naming import async_add_person
+from .public import public_person
 from .recognition.decision import Rule, certainty
-from .recognition.errors import PersonError, PhotoRefusedError, RecognitionError
-from .recognition.gallery import Person
 from .recognition.model import FaceAnswer
-from .recognition.recognizer import Recognizer
 
 ATTR_MEDIA: Final = "media"
 ATTR_PERSON: Final = "person"
@@ -47,17 +43,6 @@ def _image(prefix: str = "") -> dict[vol.Marker, object]:
     return {vol.Optional(f"{prefix}{ATTR_ENTITY_ID}"): _ENTITY, vol.Optional(f"{prefix}{ATTR_MEDIA}"): _MEDIA}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """An action of Home Assistant; `admin`: it changes what others rely on."""
-
-    name: str
-    handler: Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]
-    schema: Mapping[vol.Marker, object] = MappingProxyType({})
-    response: SupportsResponse = SupportsResponse.ONLY
-    admin: bool = False
-
-
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register all actions."""
@@ -73,23 +58,23 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 async def _recognize(call: ServiceCall) -> ServiceResponse:
     """Answer every face of a picture."""
-    entry = _recognition(call.hass)
-    with _translated():
+    entry = await recognition(call.hass)
+    with translated():
         picture = Picture(await _read_image(call))
-        recognition = await entry.runtime_data.recognize(picture)
+        answer = await entry.runtime_data.recognize(picture)
     names = {person.id: person.name for person in entry.runtime_data.persons}
     return {
-        "outcome": recognition.outcome,
-        "engine": recognition.engine,
-        "calls": dict(recognition.calls),
-        "faces": [_face(face, names, rule(entry)) for face in recognition.faces],
+        "outcome": answer.outcome,
+        "engine": answer.engine,
+        "calls": dict(answer.calls),
+        "faces": [_face(face, names, rule(entry)) for face in answer.faces],
     }
 
 
 async def _compare_faces(call: ServiceCall) -> ServiceResponse:
     """Compare the largest faces of two pictures."""
-    entry = _recognition(call.hass)
-    with _translated():
+    entry = await recognition(call.hass)
+    with translated():
         first, second = await _read_image(call, "first_"), await _read_image(call, "second_")
         similarity = await entry.runtime_data.compare(first, second)
     return {"similarity": similarity, "same_person": similarity >= rule(entry).threshold}
@@ -97,53 +82,30 @@ async def _compare_faces(call: ServiceCall) -> ServiceResponse:
 
 async def _add_person(call: ServiceCall) -> ServiceResponse:
     """Add a person with photos, or nothing."""
-    entry = _recognition(call.hass)
-    with _translated():
+    entry = await recognition(call.hass)
+    with translated():
         person = await entry.runtime_data.enrol(call.data[ATTR_NAME], await _read_photos(call))
-    call.hass.config_entries.async_add_subentry(
-        entry,
-        ConfigSubentry(
-            data=MappingProxyType({CONF_PERSON_ID: person.id}),
-            subentry_type=SUBENTRY_PERSON,
-            title=person.name,
-            unique_id=person.id,
-        ),
-    )
-    return _person(person)
+    async_add_person(call.hass, entry, person)
+    return public_person(person)
 
 
 async def _add_photo(call: ServiceCall) -> ServiceResponse:
     """Add photos of a person, all or none."""
-    recognizer = _recognition(call.hass).runtime_data
-    with _translated():
-        person_id = _find(recognizer, call.data[ATTR_PERSON]).id
-        return _person(await recognizer.add_photos(person_id, await _read_photos(call)))
-
-
-async def _remove_person(call: ServiceCall) -> None:
-    """Forget a person."""
-    entry = _recognition(call.hass)
-    with _translated():
-        person = _find(entry.runtime_data, call.data[ATTR_PERSON])
-        await entry.runtime_data.remove_person(person.id)
-    for subentry in list(entry.subentries.values()):
-        if subentry.unique_id == person.id:
-            call.hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    recognizer = (await recognition(call.hass)).runtime_data
+    with translated():
+        person_id = recognizer.find(call.data[ATTR_PERSON]).id
+        return public_person(await recognizer.add_photos(person_id, await _read_photos(call)))
 
 
 async def _list_people(call: ServiceCall) -> ServiceResponse:
     """Return all persons."""
-    return {"people": [_person(person) for person in _recognition(call.hass).runtime_data.persons]}
+    recognizer = (await recognition(call.hass)).runtime_data
+    return {"people": [public_person(person) for person in recognizer.persons]}
 
 
 async def _ring(call: ServiceCall) -> ServiceResponse:
     """Ring as a test; return the id of the visit that comes of it."""
-    _, entry = service.async_get_device_and_config_entry(
-        call.hass, DOMAIN, call.data[ATTR_DEVICE_ID], include_child_devices=False
-    )
-    if kind(entry) is not EntryKind.DOORBELL:
-        raise _invalid("not_a_doorbell", name=entry.title)
-    doorbell: DoorbellCoordinator = entry.runtime_data
+    coordinator: DoorbellCoordinator = doorbell(call).runtime_data
     rang: asyncio.Future[str] = call.hass.loop.create_future()
 
     @callback
@@ -151,9 +113,9 @@ async def _ring(call: ServiceCall) -> ServiceResponse:
         if ring.ring.test and not rang.done():
             rang.set_result(ring.ring.ring_id)
 
-    stop = doorbell.async_add_ring_listener(heard)
+    stop = coordinator.async_add_ring_listener(heard)
     try:
-        await doorbell.async_press()
+        await coordinator.async_press()
         async with asyncio.timeout(RING_S):
             return {"visit_id": await rang}
     except TimeoutError:
@@ -163,6 +125,7 @@ async def _ring(call: ServiceCall) -> ServiceResponse:
 
 
 ACTIONS: Final = (
+    *visit_actions.ACTIONS,
     Action(name="recognize", handler=_recognize, schema=_image()),
     Action(name="compare_faces", handler=_compare_faces, schema=_image("first_") | _image("second_")),
     Action(
@@ -179,13 +142,6 @@ ACTIONS: Final = (
         response=SupportsResponse.OPTIONAL,
         admin=True,
     ),
-    Action(
-        name="remove_person",
-        handler=_remove_person,
-        schema={vol.Required(ATTR_PERSON): cv.string},
-        response=SupportsResponse.NONE,
-        admin=True,
-    ),
     Action(name="list_people", handler=_list_people),
     Action(
         name="ring",
@@ -196,14 +152,6 @@ ACTIONS: Final = (
 )
 
 
-@callback
-def _recognition(hass: HomeAssistant) -> RecognitionEntry:
-    entry = recognition_entry(hass)
-    if entry is None or entry.state is not ConfigEntryState.LOADED:
-        raise _invalid("no_recognition")
-    return entry
-
-
 async def _read_image(call: ServiceCall, prefix: str = "") -> bytes:
     """Return the one picture that the fields of `prefix` name."""
     entity_id: str | None = call.data.get(f"{prefix}{ATTR_ENTITY_ID}")
@@ -212,7 +160,7 @@ async def _read_image(call: ServiceCall, prefix: str = "") -> bytes:
         return await async_read_entity(call.hass, entity_id, call.context)
     if media and not entity_id:
         return await async_read_media(call.hass, media, call.context)
-    raise _invalid("image_missing")
+    raise invalid("image_missing")
 
 
 async def _read_photos(call: ServiceCall) -> list[bytes]:
@@ -222,16 +170,8 @@ async def _read_photos(call: ServiceCall) -> list[bytes]:
     ]
     photos += [await async_read_media(call.hass, media, call.context) for media in call.data[ATTR_MEDIA]]
     if not photos:
-        raise _invalid("photos_missing")
+        raise invalid("photos_missing")
     return photos
-
-
-def _find(recognizer: Recognizer, who: str) -> Person:
-    """Return a person by id or name; raises PersonError."""
-    for person in recognizer.persons:
-        if who == person.id or who.casefold() == person.name.casefold():
-            return person
-    raise PersonError("person_not_found", person=who)
 
 
 def _face(face: FaceAnswer, names: Mapping[str, str], decided_by: Rule) -> JsonObjectType:
@@ -242,24 +182,3 @@ def _face(face: FaceAnswer, names: Mapping[str, str], decided_by: Rule) -> JsonO
         "certainty": certainty(face.similarity, decided_by) if face.person_id and face.similarity else None,
         "box": asdict(face.box),
     }
-
-
-def _person(person: Person) -> JsonObjectType:
-    return {"person_id": person.id, "name": person.name, "photos": len(person.photos)}
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise errors of recognition as Home Assistant's: bad input apart from failures."""
-    try:
-        yield
-    except (PhotoRefusedError, PersonError) as err:
-        raise ServiceValidationError(**recognition_error_text(err)) from err
-    except RecognitionError as err:
-        raise HomeAssistantError(**recognition_error_text(err)) from err
-
-
-def _invalid(key: str, **placeholders: str) -> ServiceValidationError:
-    return ServiceValidationError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
-    )

@@ -98,7 +98,7 @@ async def refused(
 ) -> tuple[str | None, dict[str, str] | None]:
     """Perform an action that is refused; return the key and the placeholders of the text."""
     with pytest.raises(error) as caught:
-        await act(hass, action, data, response=action != "remove_person")
+        await act(hass, action, data, response=True)
     assert type(caught.value) is error
     assert caught.value.translation_domain == DOMAIN
     check_error(caught.value)
@@ -363,10 +363,14 @@ async def test_without_recognition_nothing_is_asked(
         "add_person": {"name": "Joe"},
         "add_photo": {"person": "Joe"},
         "remove_person": {"person": "Joe"},
+        "rename_person": {"person": "Joe", "name": "Joseph"},
+        "name_visitor": {"visit_id": "1", "person": "Joe"},
+        "not_this_person": {"visit_id": "1"},
+        "forget_everyone": {"confirm": "forget everyone"},
     }
     for action in ACTIONS:
-        if action.name != "ring":
-            said = await refused(hass, action.name, needed.get(action.name, {}))
+        if action.name not in ("ring", "list_visits", "forget_visit"):
+            said = await refused(hass, action.name, needed.get(action.name, {}), HomeAssistantError)
             assert said == ("no_recognition", {})
 
 

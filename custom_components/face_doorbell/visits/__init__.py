@@ -12,11 +12,12 @@ What others use of it, all in the event loop:
 To name and correct faces and to forget people, see `naming.py`. What a face can be recognized by stays in here.
 """
 
-from .log import VISITS, ChangeKind, Retention, Usage, VisitChange, VisitFilter, VisitLog
+from .log import PAGE, VISITS, ChangeKind, Retention, Usage, VisitChange, VisitFilter, VisitLog
 from .model import Timings, Visit, VisitFace, VisitPicture, VisitRing
 from .pictures import PICTURES, VisitPictures
 
 __all__ = [
+    "PAGE",
     "PICTURES",
     "VISITS",
     "ChangeKind",

@@ -1,0 +1,78 @@
+"""Visits and persons as actions and the WebSocket API tell of them; nothing by which a face could be recognized."""
+
+from dataclasses import asdict
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.json import JsonObjectType
+
+from .entries import certainty, doorbell_name
+from .naming import Removal
+from .recognition.gallery import Person
+from .views import face_thumbnail_url, picture_thumbnail_url, picture_url
+from .visits import Visit, VisitFace
+
+
+@callback
+def public_visit(hass: HomeAssistant, visit: Visit) -> JsonObjectType:
+    """Return a visit; the addresses of pictures need a login, or are to be signed."""
+    return {
+        "visit_id": visit.visit_id,
+        "cursor": visit.cursor,
+        "at": visit.at.isoformat(),
+        "at_sure": visit.at_sure,
+        "doorbell_id": visit.doorbell_id,
+        "doorbell": doorbell_name(hass, visit.doorbell_id),
+        "outcome": visit.outcome,
+        "reason": visit.reason,
+        "engine": visit.engine,
+        "missed": visit.missed,
+        "replay": visit.replay,
+        "test": visit.test,
+        "names": list(visit.names),
+        "certainty": certainty(hass, visit),
+        "unknown_faces": visit.strangers,
+        "faces": [_face(visit, index, face) for index, face in enumerate(visit.faces)],
+        "picture": None if visit.picture is None else _picture(visit, visit.picture),
+        "pictures": [{"at_ms": each.at_ms, **_picture(visit, each.n)} for each in visit.pictures],
+        "timings": asdict(visit.timings),
+        "calls": dict(visit.calls),
+    }
+
+
+def public_person(person: Person) -> JsonObjectType:
+    """Return a person without photos."""
+    return {"person_id": person.id, "name": person.name, "photos": len(person.photos)}
+
+
+def public_removal(removal: Removal) -> JsonObjectType:
+    """Return what was removed where; `pending`: the engine could not be reached and follows with its next sync."""
+    index = removal.index
+    return {
+        "people": [public_person(person) for person in removal.persons],
+        "visits": removal.visits,
+        "deleted": dict(index.deleted) if index else {},
+        "pending": index is None,
+        "old_versions_remain": index is not None and index.versions_remain,
+    }
+
+
+def _face(visit: Visit, index: int, face: VisitFace) -> JsonObjectType:
+    return {
+        "face": index,
+        "person_id": face.person_id,
+        "name": face.name,
+        "similarity": None if face.similarity is None else round(face.similarity, 1),
+        "quality": None if face.quality is None else round(face.quality, 2),
+        "group": face.group,
+        "by_user": face.by_user,
+        "box": asdict(face.box),
+        "thumbnail": face_thumbnail_url(visit.visit_id, index),
+    }
+
+
+def _picture(visit: Visit, n: int) -> JsonObjectType:
+    return {
+        "n": n,
+        "url": picture_url(visit.visit_id, n),
+        "thumbnail": picture_thumbnail_url(visit.visit_id, n),
+    }
