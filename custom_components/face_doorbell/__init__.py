@@ -45,6 +45,7 @@ PLATFORMS: Final[Mapping[EntryKind, Sequence[Platform]]] = {
         Platform.LIGHT,
         Platform.SENSOR,
         Platform.SIREN,
+        Platform.SWITCH,
     ),
     EntryKind.RECOGNITION: (Platform.IMAGE, Platform.SENSOR),
 }

@@ -50,9 +50,9 @@ class Attendance:
         """Stop the time from the press to a step of `Timings`, when it is taken for the first time."""
         self._laps.setdefault(step, round((monotonic() - self._pressed) * 1000))
 
-    async def async_decide(self, hass: HomeAssistant) -> Decision:
-        """Return what came of the ring."""
-        visit = await self._decided(hass)
+    async def async_decide(self, hass: HomeAssistant, *, recognize: bool) -> Decision:
+        """Return what came of the ring; nobody is asked who it is unless `recognize`."""
+        visit = await self._decided(hass) if recognize else await self._undecided()
         self.lap("decision")
         shots = self.burst.shots
         visit = replace(

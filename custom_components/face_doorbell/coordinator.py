@@ -13,8 +13,10 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util.hass_dict import HassKey
+from homeassistant.util.signal_type import SignalType
 
 from .answers import ANSWERS
 from .attendance import Attendance, Decision
@@ -69,6 +71,11 @@ class Rang:
     missed: bool
 
 
+# What triggers hear, once the entities show it: every new ring, and every visit with an outcome, missed ones too.
+RANG: Final[SignalType[DoorbellCoordinator, Rang]] = SignalType(f"{DOMAIN}_rang")
+VISITED: Final[SignalType[DoorbellCoordinator, Visit]] = SignalType(f"{DOMAIN}_visited")
+
+
 def bridge_client(hass: HomeAssistant, entry: DoorbellEntry) -> BridgeClient:
     """Return the client of an entry's bridge."""
     data = entry.data
@@ -92,6 +99,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         self.client = bridge_client(hass, entry)
         self.doorbell_id: str = entry.data[CONF_ID]
         self.visits = hass.data[VISITS]
+        self.recognizing = True  # the switch says otherwise
         self._connection: Connection | None = None
         self._attending: dict[str, Attendance] = {}
         self._acks = Acks()
@@ -247,8 +255,10 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         elif ring.ring_id not in self._attending:
             missed = ring.replay and (self._nobody_heard or ring.age_ms > TOO_OLD_MS)
             attendance = self._attending[ring.ring_id] = Attendance(ring, self.doorbell_id, missed=missed)
+            rang = Rang(ring, missed)
             for listener in list(self._ring_listeners):
-                listener(Rang(ring, missed))
+                listener(rang)
+            async_dispatcher_send(self.hass, RANG, self, rang)
             attendance.lap("ring")
             self._background(self._attend(attendance), "ring")
 
@@ -271,7 +281,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
     async def _attend(self, attendance: Attendance) -> None:
         """Turn a ring into a visit: decide, store, show, answer, ack."""
         try:
-            decision = await attendance.async_decide(self.hass)
+            decision = await attendance.async_decide(self.hass, recognize=self.recognizing)
             stored = await self._store(decision)
             visit = stored or decision.visit
             self._show_visit(visit)
@@ -297,6 +307,8 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         if visit.outcome and not visit.missed:
             for listener in list(self._visit_listeners):
                 listener(visit)
+        if visit.outcome:
+            async_dispatcher_send(self.hass, VISITED, self, visit)
 
     @property
     def _newest_visit(self) -> Visit | None:
