@@ -14,8 +14,6 @@ import shutil
 import sys
 import time
 
-import yaml
-
 from .doorbell import Doorbell
 from .home_assistant import PASSWORD, REPOSITORY, USERNAME, ApiError, HomeAssistant, WebSocket
 from .photos import KNOWN, NOBODY, Photos, lay_out_photos
@@ -69,21 +67,6 @@ async def set_up(home: HomeAssistant, doorbell: Doorbell, photos: Photos) -> Non
     uploads = {f"photo_{number}": await home.upload(path) for number, path in enumerate(photos.enrolled, 1)}
     _, next_flow = recognition["next_flow"]
     await home.walk_flow(SUBENTRY_FLOWS, next_flow, {"name": KNOWN, **uploads})
-    await add_dashboard(home)
-
-
-async def add_dashboard(home: HomeAssistant) -> None:
-    """Add the dashboard of the README."""
-    config = yaml.safe_load((REPOSITORY / "docs" / "dashboard.yaml").read_text())
-    async with home.websocket() as socket:
-        await socket.command(
-            "lovelace/dashboards/create",
-            url_path="front-door",
-            title="Front door",
-            icon="mdi:doorbell-video",
-            mode="storage",
-        )
-        await socket.command("lovelace/config/save", url_path="front-door", config=config)
 
 
 class Watcher:
@@ -180,7 +163,7 @@ async def show(home: HomeAssistant, doorbell: Doorbell, photos: Photos) -> int:
     await doorbell.put_at_the_door(KNOWN)
     print(
         f"""
-  Home Assistant   {home.url}/front-door     user: {USERNAME}   password: {PASSWORD}
+  Home Assistant   {home.url}/face-doorbell     user: {USERNAME}   password: {PASSWORD}
   The doorbell     {doorbell.page}           click the button; choose who stands at the door
 
   {KNOWN} is known to the household, {" and ".join(photos.strangers)} are not. Ctrl+C ends the demo.

@@ -26,6 +26,7 @@ from .entries import (
     retention,
 )
 from .errors import recognition_error_text
+from .panel import DashboardPanel
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
 from .services import async_setup_services
 from .views import FaceThumbnailView, PersonPhotoView, VisitPictureView, VisitThumbnailView
@@ -68,6 +69,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     ):
         hass.http.register_view(view)
     async_setup_services(hass)
+    await DashboardPanel(hass).async_follow()
     return True
 
 
