@@ -28,6 +28,7 @@ from .entries import (
 from .errors import recognition_error_text
 from .panel import DashboardPanel
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
+from .repairs import async_bridge_is_well
 from .services import async_setup_services
 from .views import FaceThumbnailView, PersonPhotoView, VisitPictureView, VisitThumbnailView
 from .visits import PICTURES, VISITS, VisitFilter, VisitLog, VisitPictures
@@ -80,7 +81,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: AnyEntry) -> bool:
             await _setup_doorbell(hass, entry)
         case EntryKind.RECOGNITION:
             await _setup_recognition(hass, entry)
-    entry.async_on_unload(entry.add_update_listener(_reload))
+    entry.async_on_unload(entry.add_update_listener(_changed))
     return True
 
 
@@ -140,11 +141,15 @@ async def _match_visits(hass: HomeAssistant, entry: RecognitionEntry) -> None:
         await visits.async_match_persons(person_names(entry))
 
 
-async def _reload(hass: HomeAssistant, entry: AnyEntry) -> None:
+async def _changed(hass: HomeAssistant, entry: AnyEntry) -> None:
+    """Set an entry up anew, unless it is a doorbell that has only moved."""
+    if kind(entry) is EntryKind.DOORBELL and entry.runtime_data.async_follow():
+        return
     await hass.config_entries.async_reload(entry.entry_id)
 
 
 async def _forget_doorbell(hass: HomeAssistant, entry: DoorbellEntry) -> None:
+    async_bridge_is_well(hass, entry)  # nothing is left to mend
     try:
         await bridge_client(hass, entry).forget_token()
     except BridgeError as err:

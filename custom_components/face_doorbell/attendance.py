@@ -1,11 +1,11 @@
-"""A ring on its way to becoming a visit."""
+"""A ring, or several in a row, on the way to becoming a visit."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
@@ -15,7 +15,10 @@ from .burst import Look, RingBurst, look
 from .entries import RecognitionEntry, async_ready_recognition, person_names
 from .model import SAME_FACE, Box, Embedding, Face, Outcome
 from .recognition.errors import EngineAuthError, RecognitionError
-from .visits import Timings, Visit, VisitFace, VisitPicture
+from .visits import Timings, Visit, VisitFace, VisitPicture, VisitRing
+
+# An engine has answered by then: who presses later has come back, or is somebody else.
+SAME_VISIT_S: Final = 30
 
 
 class Decision(NamedTuple):
@@ -27,19 +30,44 @@ class Decision(NamedTuple):
 
 
 class Attendance:
-    """Collects the pictures of one ring, has them recognized, and stops the time of each step."""
+    """Collects the rings of one visit and the first one's pictures, has them recognized, and stops their time."""
 
     def __init__(self, ring: Ring, doorbell_id: str, *, missed: bool) -> None:
         """Begin; `missed`: the ring is too old to answer at the door."""
-        self.ring = ring
+        self._rings = [ring]
+        self._more_rings: list[VisitRing] = []
         self.missed = missed
         self.burst = RingBurst()
         self._doorbell_id = doorbell_id
-        # A Pi has no clock of its own: before it has asked the network, only the age of a ring is right.
-        self._at = ring.at if ring.clock_ok else dt_util.utcnow() - timedelta(milliseconds=ring.age_ms)
-        self._pressed = monotonic() - ring.age_ms / 1000
+        self._at = _rung_at(ring)
+        self._pressed = _pressed(ring)
+        self._decided = False
         self._laps: dict[str, int] = {}
         self._embeddings: Sequence[Embedding | None] = ()
+
+    @property
+    def visit_id(self) -> str:
+        """The id of the visit: that of its first ring."""
+        return self._rings[0].ring_id
+
+    @property
+    def ring_ids(self) -> list[str]:
+        """The ids of the rings so far."""
+        return [ring.ring_id for ring in self._rings]
+
+    def join(self, ring: Ring, *, missed: bool) -> bool:
+        """Take one more ring, if it belongs to this visit; return whether it does.
+
+        It does when it was pressed soon after the first one and nobody has decided yet: its visitor waits for the
+        same answer.
+        """
+        sure = ring.age_ok and self._rings[0].age_ok
+        soon = sure and abs(_pressed(ring) - self._pressed) < SAME_VISIT_S
+        if self._decided or missed is not self.missed or not soon:
+            return False
+        self._rings.append(ring)
+        self._more_rings.append(VisitRing(ring.ring_id, _rung_at(ring)))
+        return True
 
     @property
     def timings(self) -> Timings:
@@ -52,17 +80,20 @@ class Attendance:
 
     async def async_decide(self, hass: HomeAssistant, *, recognize: bool) -> Decision:
         """Return what came of the ring; nobody is asked who it is unless `recognize`."""
-        visit = await self._decided(hass) if recognize else await self._undecided()
+        visit = await self._recognize(hass) if recognize else await self._undecided()
+        self._decided = True
         self.lap("decision")
         shots = self.burst.shots
         visit = replace(
             visit,
+            test=all(ring.test for ring in self._rings),
+            more_rings=tuple(self._more_rings),
             pictures=tuple(VisitPicture(shot.n, shot.at_ms) for shot in shots),
             timings=self.timings,
         )
         return Decision(visit, {shot.n: shot.picture.jpeg for shot in shots}, self._embeddings)
 
-    async def _decided(self, hass: HomeAssistant) -> Visit:
+    async def _recognize(self, hass: HomeAssistant) -> Visit:
         entry: RecognitionEntry | None = None
         try:
             entry = await async_ready_recognition(hass)
@@ -107,16 +138,28 @@ class Attendance:
 
     @property
     def _visit(self) -> Visit:
-        ring = self.ring
+        ring = self._rings[0]
         return Visit(
             visit_id=ring.ring_id,
             doorbell_id=self._doorbell_id,
             at=self._at,
-            at_sure=self.ring.clock_ok or self.ring.age_ok,
+            at_sure=ring.clock_ok or ring.age_ok,
             replay=ring.replay,
             missed=self.missed,
-            test=ring.test,
         )
+
+
+def _rung_at(ring: Ring) -> datetime:
+    """Return when a ring was that has just come in.
+
+    A Pi has no clock of its own: before it has asked the network, its age is better.
+    """
+    return ring.at if ring.clock_ok else dt_util.utcnow() - timedelta(milliseconds=ring.age_ms)
+
+
+def _pressed(ring: Ring) -> float:
+    """Return when a ring was that has just come in, by `monotonic`."""
+    return monotonic() - ring.age_ms / 1000
 
 
 def _same(box: Box, faces: Sequence[Face]) -> Face | None:

@@ -1,5 +1,6 @@
 """The camera at the door."""
 
+from collections.abc import AsyncGenerator
 import socket
 from typing import Final, override
 
@@ -37,7 +38,7 @@ class DoorbellCamera(DoorbellEntity, Camera):
         # The two bases take different arguments.
         DoorbellEntity.__init__(self, coordinator, CAMERA)
         Camera.__init__(self)
-        self._live = LiveView(coordinator.client.stream)
+        self._live = LiveView(self._open_stream)
 
     @property
     @override
@@ -54,6 +55,9 @@ class DoorbellCamera(DoorbellEntity, Camera):
         _send_only_fresh(request)
         async with self._live.watch() as next_frame:
             return await async_get_still_stream(request, next_frame, self.content_type, 0)
+
+    def _open_stream(self) -> AsyncGenerator[bytes]:
+        return self.coordinator.client.stream()  # the present client: the bridge may have moved
 
 
 def _send_only_fresh(request: web.Request) -> None:

@@ -1,12 +1,9 @@
 """One doorbell: its connection, rings in, visits out, answers at the door."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
 import logging
-import random
-from typing import Final, override
+from typing import Any, Final, override
 
 from homeassistant.const import CONF_HOST, CONF_ID, CONF_PORT, CONF_TOKEN
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -22,6 +19,7 @@ from .answers import ANSWERS
 from .attendance import Attendance, Decision
 from .bridge import (
     BridgeAuthError,
+    BridgeCertificateError,
     BridgeClient,
     BridgeConnectionError,
     BridgeError,
@@ -38,21 +36,22 @@ from .bridge import (
     StateChange,
 )
 from .bridge.acks import Acks
+from .bridge.backoff import Backoff
 from .burst import Shot
 from .const import CONF_FINGERPRINT, DOMAIN, MANUFACTURER, MODEL
 from .entries import DoorbellEntry
 from .errors import bridge_error_text, bridge_errors
 from .model import Picture
+from .repairs import async_bridge_is_well, async_report_bridge
 from .visits import VISITS, ChangeKind, Visit, VisitChange, VisitFilter
 
 _LOGGER = logging.getLogger(__name__)
 
-RETRY_S: Final = (0, 1, 2, 4, 8, 10)  # a restarting bridge is back in seconds; the last one is repeated
-JITTER: Final = 0.2  # so that several doorbells do not come back in step
 TOO_OLD_MS: Final = 10_000  # nobody waits at a door for an answer that comes later
 
-# The doorbells that were connected since Home Assistant started: what rang before that, nobody heard.
-_CONNECTED: HassKey[set[str]] = HassKey(f"{DOMAIN}_connected")
+# For each doorbell that was connected since Home Assistant started (what rang before that, nobody heard) the rings
+# that were heard and whose visits are not stored yet: the bridge sends them again, but they do not ring again.
+_HEARD: HassKey[dict[str, set[str]]] = HassKey(f"{DOMAIN}_heard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +64,10 @@ class DoorbellData:
 
 @dataclass(frozen=True, slots=True)
 class Rang:
-    """A ring, for the Doorbell event; `missed` when it is too old to answer."""
+    """A ring and its visit, for the Doorbell event; `missed` when it is too old to answer."""
 
     ring: Ring
+    visit_id: str
     missed: bool
 
 
@@ -101,8 +101,12 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         self.visits = hass.data[VISITS]
         self.recognizing = True  # the switch says otherwise
         self._connection: Connection | None = None
+        self._backoff = Backoff()
+        self._announced: tuple[str, int] | None = None
+        self._set_up_as = _all_but_address(entry)
         self._attending: dict[str, Attendance] = {}
         self._acks = Acks()
+        self._heard: set[str] = set()
         self._nobody_heard = False
         self._ring_listeners: set[Callable[[Rang], None]] = set()
         self._visit_listeners: set[Callable[[Visit], None]] = set()
@@ -120,6 +124,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         except BridgeAuthError as err:
             raise ConfigEntryAuthFailed(**bridge_error_text(err, self.name)) from err
         except BridgeError as err:
+            async_report_bridge(self.hass, self.config_entry, err)
             raise ConfigEntryNotReady(**bridge_error_text(err, self.name)) from err
         self._greet(connection)
 
@@ -130,6 +135,21 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             raise RuntimeError("async_connect comes first")
         self.config_entry.async_on_unload(self.visits.async_subscribe(self._visits_changed))
         self._background(self._keep_connected(self._connection), "connection")
+
+    @callback
+    def async_announced(self, host: str, port: int) -> None:
+        """Try this address too, and now, if the doorbell is not connected."""
+        self._announced = (host, port)
+        self._backoff.wake()
+
+    @callback
+    def async_follow(self) -> bool:
+        """Go on at the entry's present address, unless more of it has changed; return whether that was all."""
+        if _all_but_address(self.config_entry) != self._set_up_as:
+            return False
+        self.client = bridge_client(self.hass, self.config_entry)
+        self._backoff.wake()
+        return True
 
     @callback
     def async_add_ring_listener(self, listener: Callable[[Rang], None]) -> CALLBACK_TYPE:
@@ -185,15 +205,17 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
 
     async def _reconnect(self) -> Connection | None:
         complaint: type[BridgeError] = BridgeConnectionError
-        for delay in chain(RETRY_S, repeat(RETRY_S[-1])):
-            await asyncio.sleep(delay * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
+        self._backoff.restart()
+        while True:
+            await self._backoff.pause()
             try:
-                connection = await self.client.connect()
+                connection = await self._connect()
             except BridgeAuthError:
                 _LOGGER.warning("%s does not know Home Assistant any more; pair again", self.name)
                 self.config_entry.async_start_reauth(self.hass)
                 return None
             except BridgeError as err:
+                async_report_bridge(self.hass, self.config_entry, err)
                 if not isinstance(err, complaint):
                     complaint = type(err)
                     _LOGGER.warning("%s cannot be connected: %s", self.name, err)
@@ -201,13 +223,37 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
                 _LOGGER.info("%s is connected again", self.name)
                 self._greet(connection)
                 return connection
-        raise AssertionError("unreachable")
+
+    async def _connect(self) -> Connection:
+        """Connect where the bridge has announced itself, or else where it was last.
+
+        Anybody can announce anything: only where the pinned certificate answers, the doorbell moves to.
+        """
+        if self._announced not in (None, (self.client.host, self.client.port)):
+            host, port = self._announced
+            client = self.client.at(host, port)
+            try:
+                connection = await client.connect()
+            except (BridgeConnectionError, BridgeCertificateError) as err:
+                _LOGGER.debug("%s is not where it was announced: %s", self.name, err)
+            except BridgeError:
+                self._move(client)
+                raise
+            else:
+                self._move(client)
+                return connection
+        return await self.client.connect()
+
+    def _move(self, client: BridgeClient) -> None:
+        self.client = client
+        moved = {**self.config_entry.data, CONF_HOST: client.host, CONF_PORT: client.port}
+        self.hass.config_entries.async_update_entry(self.config_entry, data=moved)
 
     def _greet(self, connection: Connection) -> None:
         hello = connection.hello
-        connected = self.hass.data.setdefault(_CONNECTED, set())
-        self._nobody_heard = self.doorbell_id not in connected
-        connected.add(self.doorbell_id)
+        heard = self.hass.data.setdefault(_HEARD, {})
+        self._nobody_heard = self.doorbell_id not in heard
+        self._heard = heard.setdefault(self.doorbell_id, set())
         self._connection = connection
         self._acks = Acks()
         dr.async_get(self.hass).async_get_or_create(
@@ -219,6 +265,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             serial_number=self.doorbell_id,
             sw_version=hello.version,
         )
+        async_bridge_is_well(self.hass, self.config_entry)
         self._show(replace(self.data, bridge=hello.state))
 
     def _lost(self, err: BridgeError) -> None:
@@ -250,16 +297,25 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
     async def _take_ring(self, ring: Ring) -> None:
         """Attend to a ring, unless that was done before this connection, or is being done."""
         self._acks.opened(ring)
-        if ring.ring_id in self.visits:
-            await self._ack(ring)
-        elif ring.ring_id not in self._attending:
-            missed = ring.replay and (self._nobody_heard or ring.age_ms > TOO_OLD_MS)
-            attendance = self._attending[ring.ring_id] = Attendance(ring, self.doorbell_id, missed=missed)
-            rang = Rang(ring, missed)
+        if self.visits.has_ring(ring.ring_id):
+            await self._ack([ring.ring_id])
+        elif not any(ring.ring_id in attendance.ring_ids for attendance in self._attending.values()):
+            self._attend_to(ring)
+
+    def _attend_to(self, ring: Ring) -> None:
+        """Let a new ring join the visit that is being decided, or begin another one."""
+        missed = ring.replay and (self._nobody_heard or ring.age_ms > TOO_OLD_MS)
+        under_way = (each for each in self._attending.values() if each.join(ring, missed=missed))
+        attendance = next(under_way, None) or Attendance(ring, self.doorbell_id, missed=missed)
+        if ring.ring_id not in self._heard:
+            self._heard.add(ring.ring_id)
+            rang = Rang(ring, attendance.visit_id, missed)
             for listener in list(self._ring_listeners):
                 listener(rang)
             async_dispatcher_send(self.hass, RANG, self, rang)
+        if attendance.visit_id == ring.ring_id:
             attendance.lap("ring")
+            self._attending[ring.ring_id] = attendance
             self._background(self._attend(attendance), "ring")
 
     async def _fetch(self, attendance: Attendance, message: RingPicture) -> None:
@@ -279,7 +335,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             burst.add(Shot(message.n, message.at_ms, message.good, picture))
 
     async def _attend(self, attendance: Attendance) -> None:
-        """Turn a ring into a visit: decide, store, show, answer, ack."""
+        """Turn rings into a visit: decide, store, show, answer, ack."""
         try:
             decision = await attendance.async_decide(self.hass, recognize=self.recognizing)
             stored = await self._store(decision)
@@ -288,12 +344,12 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             await self._answer(attendance, visit)
         finally:
             attendance.burst.close()
-            del self._attending[attendance.ring.ring_id]
+            del self._attending[attendance.visit_id]
         if stored:
-            await self._ack(attendance.ring)
+            await self._ack(attendance.ring_ids)
 
     async def _store(self, decision: Decision) -> Visit | None:
-        """Store a visit; if that fails (None), the ring is not acked, and the bridge will send it again."""
+        """Store a visit; if that fails (None), its rings are not acked, and the bridge will send them again."""
         try:
             return await self.visits.async_add(*decision)
         except OSError as err:
@@ -338,9 +394,11 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         except OSError as err:
             _LOGGER.warning("The time of an answer at %s could not be stored: %s", self.name, err)
 
-    async def _ack(self, ring: Ring) -> None:
-        """Tell the bridge how far the visits are stored, now that this one is."""
-        self._acks.stored(ring.ring_id)
+    async def _ack(self, ring_ids: Iterable[str]) -> None:
+        """Tell the bridge how far the visits are stored, now that the one of these rings is."""
+        for ring_id in ring_ids:
+            self._acks.stored(ring_id)
+            self._heard.discard(ring_id)
         seq = self._acks.take()
         if seq is None or self._connection is None:
             return
@@ -348,3 +406,8 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             await self._connection.ack(seq)
         except BridgeError as err:
             _LOGGER.debug("Ring %s could not be acked, it will come again: %s", seq, err)
+
+
+def _all_but_address(entry: DoorbellEntry) -> tuple[str, Mapping[str, Any]]:
+    """Return what of an entry cannot change without setting it up anew."""
+    return entry.title, {key: value for key, value in entry.data.items() if key not in (CONF_HOST, CONF_PORT)}

@@ -23,6 +23,7 @@ from .bridge import (
     Pairing,
 )
 from .const import CONF_FINGERPRINT, CONF_KIND, DEFAULT_PORT, EntryKind
+from .entries import doorbell_entries
 from .entry_flow import EntryFlow
 
 SHOWN_BYTES: Final = 8  # of the fingerprint: enough to compare by eye, far too many to forge
@@ -47,6 +48,7 @@ class DoorbellSteps(EntryFlow):
 
     _address: Mapping[str, Any]
     _info: BridgeInfo
+    _warned_of: str | None = None
 
     async def async_step_doorbell(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask where the bridge is."""
@@ -63,11 +65,20 @@ class DoorbellSteps(EntryFlow):
         if not bridge_id or not discovery_info.port:
             return self.async_abort(reason="not_a_bridge")
         self._address = {CONF_HOST: discovery_info.host, CONF_PORT: discovery_info.port}
+        told = self._tell_doorbell(bridge_id)
         await self.async_set_unique_id(bridge_id)
-        self._abort_if_configured(updates=self._address)
+        self._abort_if_configured(updates={} if told else self._address)
         name = discovery_info.properties.get("name") or discovery_info.name.partition(".")[0]
         self.context["title_placeholders"] = {CONF_NAME: name}
         return await self.async_step_zeroconf_confirm()
+
+    def _tell_doorbell(self, bridge_id: str) -> bool:
+        """Tell a doorbell that is set up where it was announced, to try that; return whether it is set up."""
+        for entry in doorbell_entries(self.hass):
+            if entry.unique_id == bridge_id:
+                entry.runtime_data.async_announced(self._address[CONF_HOST], self._address[CONF_PORT])
+                return True
+        return False
 
     async def async_step_zeroconf_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask whether the discovered bridge is wanted."""
@@ -84,10 +95,14 @@ class DoorbellSteps(EntryFlow):
         )
 
     async def async_step_reauth_doorbell(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask whether to pair again."""
+        """Ask whether to pair again; a bridge that was set up anew has another certificate, of which we warn."""
+        entry = self._get_reauth_entry()
         errors: Errors = {}
-        if user_input is not None and not (errors := await self._look(self._get_reauth_entry().data)):
-            return await self.async_step_pair()
+        if user_input is not None and not (errors := await self._look(entry.data)):
+            if self._info.fingerprint in (entry.data[CONF_FINGERPRINT], self._warned_of):
+                return await self.async_step_pair()
+            self._warned_of = self._info.fingerprint
+            errors = {"base": "set_up_anew"}
         return self.async_show_form(step_id="reauth_doorbell", errors=errors)
 
     async def async_step_reconfigure_doorbell(
@@ -149,11 +164,18 @@ class DoorbellSteps(EntryFlow):
             )
         except BridgeError as err:
             return {"base": _error_key(err)}
-        if self.unique_id not in (None, info.id):
+        if not self._is_wanted(info.id):
             return {"base": "wrong_bridge"}
         self._address = {CONF_HOST: host, CONF_PORT: port}
         self._info = info
         return {}
+
+    def _is_wanted(self, bridge_id: str) -> bool:
+        """Whether the flow is about this bridge; paired again may be any that has come in the place of the old one."""
+        if self.source != SOURCE_REAUTH:
+            return self.unique_id in (None, bridge_id)
+        owner = self.hass.config_entries.async_entry_for_domain_unique_id(self.handler, bridge_id)
+        return owner in (None, self._get_reauth_entry())
 
     async def _start_over(self) -> ConfigFlowResult:
         """Ask again where the bridge is: another certificate than the one that was shown is another bridge."""
@@ -182,7 +204,9 @@ class DoorbellSteps(EntryFlow):
             CONF_NAME: self._info.name,
         }
         if self.source == SOURCE_REAUTH:
-            return self._update(self._get_reauth_entry(), data)
+            entry = self._get_reauth_entry()
+            # To the household it is the same doorbell, with its entities and visits, whichever bridge it has now.
+            return self._update(entry, {**data, CONF_ID: entry.data[CONF_ID]}, unique_id=self._info.id)
         return self.async_create_entry(title=self._info.name, data=data)
 
 

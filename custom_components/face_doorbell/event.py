@@ -52,7 +52,13 @@ class DoorbellEvent(DoorbellEntity, EventEntity):
         ring = rang.ring
         self._trigger_event(
             MISSED if rang.missed else DoorbellEventType.RING,
-            {"visit_id": ring.ring_id, "age_ms": ring.age_ms, "replay": ring.replay, "test": ring.test},
+            {
+                "visit_id": rang.visit_id,
+                "ring_id": ring.ring_id,
+                "age_ms": ring.age_ms,
+                "replay": ring.replay,
+                "test": ring.test,
+            },
         )
         self.async_write_ha_state()
 

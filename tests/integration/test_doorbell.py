@@ -282,35 +282,6 @@ async def test_a_poor_picture_waits_for_the_end_of_the_burst(
 # Several, again, late
 
 
-async def test_two_rings_at_once_are_two_visits(hass: HomeAssistant, bridge: RunningBridge) -> None:
-    engine = ScriptedEngine([[known("ann-1")], [STRANGER]])
-    engine.go.clear()
-    await add_recognition(hass, engine, ANN)
-    await add_doorbell(hass, bridge)
-    rings: set[str] = set()
-    visits: dict[str, str] = {}
-
-    def note(now: State) -> bool:
-        visits[now.attributes["visit_id"]] = now.attributes["event_type"]
-        return len(visits) == 2
-
-    def note_ring(now: State) -> bool:
-        rings.add(now.attributes["visit_id"])
-        return len(rings) == 2
-
-    async with change(hass, VISITOR, note) as both, change(hass, DOORBELL, note_ring) as rang:
-        bridge.press()
-        bridge.press()
-        await rang
-        await until(lambda: len(engine.asked) == 2)
-        engine.go.set()
-        await both
-
-    assert set(visits) == rings
-    assert sorted(visits.values()) == [Outcome.RECOGNIZED, Outcome.UNKNOWN]
-    await until_acked(bridge)
-
-
 async def test_a_ring_that_nobody_heard_is_missed(hass: HomeAssistant, bridge: RunningBridge) -> None:
     await add_recognition(hass, ScriptedEngine([[known("ann-1")]]), ANN)
     entry = await add_doorbell(hass, bridge)
@@ -334,7 +305,7 @@ async def restart(hass: HomeAssistant, entry_id: str, meanwhile: Callable[[], No
     await hass.async_block_till_done(wait_background_tasks=True)
     meanwhile()
     # Home Assistant cannot be restarted in a test; it forgets what it kept in memory.
-    hass.data.pop(f"{DOMAIN}_connected")
+    hass.data.pop(f"{DOMAIN}_heard")
     await hass.config_entries.async_setup(entry_id)
     await hass.async_block_till_done()
 

@@ -60,6 +60,8 @@ class BridgeClient:
         self.host = host
         self.port = port
         self._session = session
+        self._fingerprint = fingerprint
+        self._token = token
         self._base = URL.build(scheme="https", host=host, port=port, path="/v1")
         self._pin = aiohttp.Fingerprint(
             bytes.fromhex(fingerprint)
@@ -86,6 +88,10 @@ class BridgeClient:
             return mismatch.got.hex()
         except (aiohttp.ClientError, TimeoutError) as err:
             raise BridgeConnectionError(f"Nobody answers at {host}:{port}") from err
+
+    def at(self, host: str, port: int) -> BridgeClient:
+        """Return a client of the same bridge at another address."""
+        return BridgeClient(self._session, host, port, self._fingerprint, self._token)
 
     async def info(self) -> BridgeInfo:
         """Return who the bridge is; raises BridgeVersionError too."""
@@ -143,14 +149,11 @@ class BridgeClient:
 
     async def connect(self) -> Connection:
         """Open the WebSocket and return it after the bridge's hello; raises BridgeVersionError too."""
-        with _client_errors(self.host, self.port):
-            async with asyncio.timeout(REQUEST_S):
-                socket = await self._session.ws_connect(
-                    self._base / "ws",
-                    ssl=self._pin,
-                    headers=self._headers,
-                    timeout=_CLOSE_TIMEOUT,
-                )
+        try:
+            socket = await self._open_socket()
+        except BridgeRefusedError:
+            await self.info()  # a bridge of another version has no such path, and tells its version here
+            raise
         connection = Connection(socket)
         try:
             hello = await connection.read_hello()
@@ -159,6 +162,16 @@ class BridgeClient:
             await connection.close()
             raise
         return connection
+
+    async def _open_socket(self) -> aiohttp.ClientWebSocketResponse:
+        with _client_errors(self.host, self.port):
+            async with asyncio.timeout(REQUEST_S):
+                return await self._session.ws_connect(
+                    self._base / "ws",
+                    ssl=self._pin,
+                    headers=self._headers,
+                    timeout=_CLOSE_TIMEOUT,
+                )
 
     async def _json(
         self,
@@ -230,7 +243,7 @@ def _client_errors(host: str, port: int) -> Generator[None]:
     except aiohttp.WSServerHandshakeError as err:
         if err.status == HTTPStatus.UNAUTHORIZED:
             raise BridgeAuthError("The bridge does not know this token") from err
-        raise BridgeConnectionError(f"The bridge refused the connection with status {err.status}") from err
+        raise BridgeRefusedError(_http_code(err.status)) from err
     except (aiohttp.ClientError, TimeoutError) as err:
         raise BridgeConnectionError(f"Nobody answers at {host}:{port} ({type(err).__name__})") from err
 
@@ -240,13 +253,18 @@ async def _refusal(response: aiohttp.ClientResponse) -> BridgeError:
         answer = await response.json()
         code, message = str(answer["code"]), str(answer.get("message", ""))
     except ValueError, TypeError, KeyError, AttributeError, aiohttp.ContentTypeError:
-        code, message = f"http_{response.status}", ""
+        code, message = _http_code(response.status), ""
     if response.status == HTTPStatus.UNAUTHORIZED:
         return BridgeAuthError(message or "The bridge does not know this token")
     retry_after = response.headers.get("Retry-After", "")
     return BridgeRefusedError(
         code, message, retry_after=int(retry_after) if retry_after.isdecimal() else None
     )
+
+
+def _http_code(status: int) -> str:
+    """Return the code of a refusal that does not say its own."""
+    return f"http_{status}"
 
 
 def _image_type(image: bytes) -> str:

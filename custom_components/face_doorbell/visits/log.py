@@ -261,14 +261,14 @@ class VisitLog:
 
     def _keep(self, stored: Stored) -> None:
         self._kept[stored.visit.visit_id] = stored
-        self._rings.update(stored.visit.ring_ids)
+        self._rings.update(ring.ring_id for ring in stored.visit.rings)
         for group, embedding in _strangers(stored):
             self._groups.add(group, embedding)
         insort(self._oldest_first, stored, key=_cursor)
 
     def _drop(self, stored: Stored) -> None:
         del self._kept[stored.visit.visit_id]
-        self._rings.difference_update(stored.visit.ring_ids)
+        self._rings.difference_update(ring.ring_id for ring in stored.visit.rings)
         for group, embedding in _strangers(stored):
             self._groups.discard(group, embedding)
         del self._oldest_first[self._place(stored.visit.cursor)]

@@ -37,7 +37,7 @@ class VisitPicture:
 
 @dataclass(frozen=True, slots=True)
 class VisitRing:
-    """One more press for a visit, from before it was decided."""
+    """One press for a visit."""
 
     ring_id: str
     at: datetime
@@ -85,9 +85,9 @@ class Visit:
         return f"{self.at.astimezone(UTC).isoformat(timespec='microseconds')}~{self.visit_id}"
 
     @property
-    def ring_ids(self) -> tuple[str, ...]:
-        """The ids of all its rings, in their order."""
-        return (self.visit_id, *(ring.ring_id for ring in self.more_rings))
+    def rings(self) -> tuple[VisitRing, ...]:
+        """All its rings, in their order."""
+        return (VisitRing(self.visit_id, self.at), *self.more_rings)
 
     @property
     def known(self) -> tuple[VisitFace, ...]:

@@ -1,0 +1,86 @@
+"""What is wrong with a bridge and only the owner can mend, as repairs: one of each doorbell at most."""
+
+from typing import Final
+
+from homeassistant.components.repairs import FlowType, RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+
+from .bridge import BridgeCertificateError, BridgeError, BridgeVersionError
+from .const import DOMAIN
+from .errors import bridge_error_text
+
+_ENTRY_ID: Final = "entry_id"
+
+
+@callback
+def async_report_bridge(hass: HomeAssistant, entry: ConfigEntry, err: BridgeError) -> None:
+    """Ask the owner to mend what waiting does not; errors that come and go are left out."""
+    if not isinstance(err, BridgeCertificateError | BridgeVersionError):
+        return
+    text = bridge_error_text(err, entry.title)
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        _issue_id(entry),
+        data={_ENTRY_ID: entry.entry_id},
+        is_fixable=isinstance(err, BridgeCertificateError),
+        severity=ir.IssueSeverity.ERROR,
+        translation_key=text["translation_key"],
+        translation_placeholders=text["translation_placeholders"],
+    )
+
+
+@callback
+def async_bridge_is_well(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Take back what was reported of a bridge."""
+    ir.async_delete_issue(hass, DOMAIN, _issue_id(entry))
+
+
+def _issue_id(entry: ConfigEntry) -> str:
+    return f"bridge_{entry.entry_id}"
+
+
+async def async_create_fix_flow(
+    hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
+) -> RepairsFlow:
+    """Return how a changed certificate is mended, the only thing that Home Assistant can do itself."""
+    return PairAgainFlow(hass.config_entries.async_get_known_entry(str((data or {})[_ENTRY_ID])))
+
+
+class PairAgainFlow(RepairsFlow):
+    """Explains what a changed certificate means and leads to pairing, which takes the new one."""
+
+    def __init__(self, entry: ConfigEntry) -> None:
+        """Mend the bridge of this entry."""
+        self._entry = entry
+
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Start."""
+        return await self.async_step_confirm()
+
+    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Ask whether it is the owner's doing, then go on with pairing; the issue goes once that has worked."""
+        if user_input is None:
+            return self.async_show_form(
+                step_id="confirm", description_placeholders={"name": self._entry.title}
+            )
+        return self.async_abort(
+            reason="pair_again", next_flow=(FlowType.CONFIG_FLOW, await self._pairing_flow_id())
+        )
+
+    async def _pairing_flow_id(self) -> str:
+        for flow in self._entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
+            return flow["flow_id"]
+        flow = await self.hass.config_entries.flow.async_init(
+            DOMAIN,
+            context={
+                "source": SOURCE_REAUTH,
+                "entry_id": self._entry.entry_id,
+                "title_placeholders": {"name": self._entry.title},
+                "unique_id": self._entry.unique_id,
+            },
+            data=self._entry.data,
+        )
+        return flow["flow_id"]
