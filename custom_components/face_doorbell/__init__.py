@@ -13,6 +13,7 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.typing import ConfigType
 
 from .bridge import BridgeError
+from .budget import async_get_budget
 from .const import DOMAIN, MANUFACTURER, EntryKind
 from .coordinator import DoorbellCoordinator, bridge_client
 from .engines import make_recognizer, storage
@@ -26,6 +27,7 @@ from .entries import (
     retention,
 )
 from .errors import recognition_error_text
+from .follow import async_apply_options, async_follow_options
 from .panel import DashboardPanel
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
 from .repairs import async_bridge_is_well
@@ -49,7 +51,7 @@ PLATFORMS: Final[Mapping[EntryKind, Sequence[Platform]]] = {
         Platform.SIREN,
         Platform.SWITCH,
     ),
-    EntryKind.RECOGNITION: (Platform.IMAGE, Platform.SENSOR),
+    EntryKind.RECOGNITION: (Platform.IMAGE, Platform.NUMBER, Platform.SENSOR),
 }
 
 PRUNE_EVERY: Final = timedelta(days=1)  # retention counts in days
@@ -61,6 +63,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     visits.retention = retention(recognition_entry(hass))
     await visits.async_load()
     pictures = hass.data[PICTURES] = VisitPictures(hass, visits)
+    await async_get_budget(hass)
     async_track_time_interval(hass, visits.async_prune, PRUNE_EVERY, cancel_on_shutdown=True)
     for view in (
         VisitPictureView(visits),
@@ -123,6 +126,7 @@ async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> No
         await recognizer.close()
         raise ConfigEntryNotReady(**recognition_error_text(err)) from err
     entry.runtime_data = recognizer
+    async_apply_options(hass, entry)
     dr.async_get(hass).async_get_or_create(
         config_entry_id=entry.entry_id,
         identifiers={(DOMAIN, entry.entry_id)},
@@ -142,10 +146,14 @@ async def _match_visits(hass: HomeAssistant, entry: RecognitionEntry) -> None:
 
 
 async def _changed(hass: HomeAssistant, entry: AnyEntry) -> None:
-    """Set an entry up anew, unless it is a doorbell that has only moved."""
-    if kind(entry) is EntryKind.DOORBELL and entry.runtime_data.async_follow():
-        return
-    await hass.config_entries.async_reload(entry.entry_id)
+    """Set an entry up anew, unless a doorbell has only moved or the recognition has only got other options."""
+    match kind(entry):
+        case EntryKind.DOORBELL:
+            followed = entry.runtime_data.async_follow()
+        case EntryKind.RECOGNITION:
+            followed = await async_follow_options(hass, entry)
+    if not followed:
+        await hass.config_entries.async_reload(entry.entry_id)
 
 
 async def _forget_doorbell(hass: HomeAssistant, entry: DoorbellEntry) -> None:

@@ -36,6 +36,9 @@ CONF_ENDPOINT_URL: Final = "endpoint_url"
 CONF_THRESHOLD: Final = "threshold"
 CONF_MARGIN: Final = "margin"
 
+# Recognition entry: option, US dollars a month; missing: no limit
+CONF_BUDGET: Final = "budget"
+
 # Recognition entry: options, how long visits are kept and how many
 CONF_KEEP_RECOGNIZED: Final = "keep_recognized_days"
 CONF_KEEP_OTHERS: Final = "keep_others_days"

@@ -6,6 +6,7 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 
+from .budget import BUDGET
 from .const import (
     CONF_ACCESS_KEY_ID,
     CONF_BUCKET,
@@ -53,5 +54,5 @@ def aws_settings(data: Mapping[str, Any]) -> AwsSettings:
 
 def _engine(hass: HomeAssistant, entry: RecognitionEntry) -> Engine:
     if entry.data[CONF_ENGINE] == ENGINE_REKOGNITION:
-        return RekognitionEngine(aws_settings(entry.data), rule(entry))
+        return RekognitionEngine(aws_settings(entry.data), rule(entry), hass.data[BUDGET].usage)
     return LocalEngine(AnyDoorbell(hass), rule(entry))

@@ -1,4 +1,4 @@
-"""What all entities of a doorbell, and those of a person, have in common."""
+"""What all entities of a doorbell, those of a person and those of the recognition have in common."""
 
 from collections.abc import Callable, Iterator
 from typing import override
@@ -41,6 +41,20 @@ class VisitEntity(DoorbellEntity):
     def visit(self) -> Visit | None:
         """The last visit."""
         return self.coordinator.data.last_visit
+
+
+class RecognitionEntity(Entity):
+    """Something of the recognition itself."""
+
+    _attr_has_entity_name = True
+    _attr_should_poll = False
+
+    def __init__(self, entry: RecognitionEntry, description: EntityDescription) -> None:
+        """Belong to the recognition, whose device the entry's set-up makes."""
+        self.entry = entry
+        self.entity_description = description
+        self._attr_unique_id = f"{entry.entry_id}_{description.key}"
+        self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, entry.entry_id)})
 
 
 class PersonEntity(Entity):

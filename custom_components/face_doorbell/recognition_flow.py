@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigFlowResult, OptionsFlow
 from homeassistant.const import PERCENTAGE
+from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     NumberSelector,
@@ -21,9 +22,11 @@ import voluptuous as vol
 from yarl import URL
 
 from .bridge import FacesState
+from .budget import async_get_budget
 from .const import (
     CONF_ACCESS_KEY_ID,
     CONF_BUCKET,
+    CONF_BUDGET,
     CONF_COLLECTION,
     CONF_ENDPOINT_URL,
     CONF_ENGINE,
@@ -42,8 +45,9 @@ from .engines import aws_settings
 from .entries import doorbell_entries
 from .entry_flow import EntryFlow
 from .recognition import rekognition
-from .recognition.decision import DEFAULT_MARGIN, DEFAULT_THRESHOLD
+from .recognition.decision import DEFAULT_MARGIN, DEFAULT_THRESHOLD, LEAST_THRESHOLD
 from .recognition.errors import EngineSetupError, EngineUnavailableError, RecognitionError
+from .recognition.prices import CURRENCY
 from .recognition.rekognition import REGIONS, Mode
 
 TITLE: Final = "Face recognition"
@@ -52,9 +56,7 @@ DEFAULT_REGION: Final = "eu-west-1"  # allows ten times the requests of its neig
 DEFAULT_COLLECTION: Final = "face_doorbell"
 SECTION_ADVANCED: Final = "advanced"
 
-# Below this an engine confuses strangers with persons; a margin beyond it leaves everybody unknown.
-LEAST_THRESHOLD: Final = 50
-LARGEST_MARGIN: Final = 20
+LARGEST_MARGIN: Final = 20  # beyond it everybody would be unknown
 
 # Where the text of an engine's error belongs; what is not here concerns the form as a whole.
 ERROR_FIELDS: Final[Mapping[str, str]] = {
@@ -107,6 +109,11 @@ OPTIONS_SCHEMA: Final = vol.Schema(
                 mode=NumberSelectorMode.SLIDER,
             )
         ),
+        vol.Optional(CONF_BUDGET): NumberSelector(
+            NumberSelectorConfig(
+                min=0, step=0.01, unit_of_measurement=f"{CURRENCY}/month", mode=NumberSelectorMode.BOX
+            )
+        ),
     }
 )
 
@@ -138,7 +145,7 @@ class RecognitionSteps(EntryFlow):
         if user_input is not None:
             data = _entered(user_input, stored)
             try:
-                await _check(data)
+                await _check(self.hass, data)
             except RecognitionError as err:
                 errors, placeholders = {ERROR_FIELDS.get(err.key, "base"): err.key}, err.placeholders
             else:
@@ -161,7 +168,7 @@ class RecognitionSteps(EntryFlow):
             kept = {field: value for field, value in entry.data.items() if field != CONF_SESSION_TOKEN}
             data = {**kept, **_entered(user_input, {})}
             try:
-                await _check(data)
+                await _check(self.hass, data)
             except RecognitionError as err:
                 field = ERROR_FIELDS.get(err.key, "base")
                 errors = {field if field in KEYS_SCHEMA.schema else "base": err.key}
@@ -201,12 +208,17 @@ class RecognitionSteps(EntryFlow):
 
 
 class RecognitionOptionsFlow(OptionsFlow):
-    """Change the decision rule."""
+    """Change when a face is recognized, and what it may cost."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for threshold and margin."""
+        """Ask for threshold, margin and budget."""
         if user_input is not None:
-            return self.async_create_entry(data=user_input)
+            kept = {
+                key: value
+                for key, value in self.config_entry.options.items()
+                if key not in OPTIONS_SCHEMA.schema
+            }
+            return self.async_create_entry(data=kept | user_input)
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(OPTIONS_SCHEMA, self.config_entry.options),
@@ -254,9 +266,10 @@ def _without_secrets(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {**shown, SECTION_ADVANCED: {CONF_ENDPOINT_URL: stored.get(CONF_ENDPOINT_URL)}}
 
 
-async def _check(data: Mapping[str, Any]) -> None:
+async def _check(hass: HomeAssistant, data: Mapping[str, Any]) -> None:
     """Try settings; raises RecognitionError."""
     endpoint = data.get(CONF_ENDPOINT_URL)
     if endpoint and not URL(endpoint).absolute:
         raise EngineSetupError("invalid_endpoint")
-    await rekognition.check(aws_settings(data))
+    budget = await async_get_budget(hass)
+    await rekognition.check(aws_settings(data), budget.usage)

@@ -1,4 +1,4 @@
-"""What is wrong with a bridge and only the owner can mend, as repairs: one of each doorbell at most."""
+"""What is wrong with a bridge and only the owner can mend, as repairs; and how to mend it, or lift a budget."""
 
 from typing import Final
 
@@ -8,6 +8,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from .bridge import BridgeCertificateError, BridgeError, BridgeVersionError
+from .budget import BUDGET, BUDGET_SPENT
 from .const import DOMAIN
 from .errors import bridge_error_text
 
@@ -45,7 +46,9 @@ def _issue_id(entry: ConfigEntry) -> str:
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return how a changed certificate is mended, the only thing that Home Assistant can do itself."""
+    """Return how a changed certificate is mended, or a budget lifted: what Home Assistant can do itself."""
+    if issue_id == BUDGET_SPENT:
+        return LiftBudgetFlow()
     return PairAgainFlow(hass.config_entries.async_get_known_entry(str((data or {})[_ENTRY_ID])))
 
 
@@ -84,3 +87,18 @@ class PairAgainFlow(RepairsFlow):
             data=self._entry.data,
         )
         return flow["flow_id"]
+
+
+class LiftBudgetFlow(RepairsFlow):
+    """Asks whether the rest of the month may go on without a budget."""
+
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Start."""
+        return await self.async_step_confirm()
+
+    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Ask, then lift it."""
+        if user_input is None:
+            return self.async_show_form(step_id="confirm")
+        self.hass.data[BUDGET].async_lift()
+        return self.async_create_entry(data={})

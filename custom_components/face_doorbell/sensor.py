@@ -1,18 +1,27 @@
-"""Who the last visitor was, in the words of the household, and when a person was last seen."""
+"""Who the last visitor was, when a person was last seen, and what AWS costs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, override
 
-from homeassistant.components.sensor import SensorDeviceClass, SensorEntity, SensorEntityDescription
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
 from homeassistant.const import MAX_LENGTH_STATE_STATE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .const import EntryKind
-from .entity import PersonEntity, VisitEntity, person_entities
-from .entries import AnyEntry, doorbell_name, kind
+from .budget import BUDGET, Budget
+from .const import CONF_ENGINE, ENGINE_REKOGNITION, EntryKind
+from .entity import PersonEntity, RecognitionEntity, VisitEntity, person_entities
+from .entries import AnyEntry, RecognitionEntry, doorbell_name, kind
 from .model import Outcome
+from .recognition import prices
+from .recognition.usage import MonthUsage
 
 PARALLEL_UPDATES: Final = 0  # nothing is polled or sent
 
@@ -32,14 +41,46 @@ LAST_SEEN: Final = SensorEntityDescription(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class UsageDescription(SensorEntityDescription):
+    """A number of this month's calls."""
+
+    value: Callable[[MonthUsage], float]
+    details: Callable[[MonthUsage], dict[str, Any]]
+
+
+USAGE: Final = (
+    UsageDescription(
+        key="calls",
+        translation_key="calls",
+        state_class=SensorStateClass.TOTAL,
+        value=lambda month: sum(month.calls.values()),
+        details=lambda month: {"by_kind": dict(month.calls)},
+    ),
+    UsageDescription(
+        key="cost",
+        translation_key="cost",
+        device_class=SensorDeviceClass.MONETARY,
+        state_class=SensorStateClass.TOTAL,
+        native_unit_of_measurement=prices.CURRENCY,
+        suggested_display_precision=2,
+        value=lambda month: round(month.cost, 4),
+        details=lambda _month: {"prices_of": prices.REGION, "prices_as_of": prices.AS_OF.isoformat()},
+    ),
+)
+
+
 async def async_setup_entry(
     hass: HomeAssistant, entry: AnyEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the sensor of a doorbell, or those of the persons."""
+    """Add the sensor of a doorbell, or those of the recognition and its persons."""
     match kind(entry):
         case EntryKind.DOORBELL:
             async_add_entities([LastVisitorSensor(entry.runtime_data, LAST_VISITOR)])
         case EntryKind.RECOGNITION:
+            if entry.data[CONF_ENGINE] == ENGINE_REKOGNITION:
+                budget = hass.data[BUDGET]
+                async_add_entities([UsageSensor(entry, description, budget) for description in USAGE])
             for entity, subentry_id in person_entities(
                 hass, entry, lambda person, last: LastSeenSensor(person, LAST_SEEN, last)
             ):
@@ -88,3 +129,38 @@ class LastSeenSensor(PersonEntity, SensorEntity):
             "doorbell": doorbell_name(self.hass, visit.doorbell_id) if visit else None,
             "person": self.person_entity,
         }
+
+
+class UsageSensor(RecognitionEntity, SensorEntity):
+    """What AWS was asked this month, which begins at midnight UTC as on its bill."""
+
+    entity_description: UsageDescription
+
+    def __init__(self, entry: RecognitionEntry, description: UsageDescription, budget: Budget) -> None:
+        """Show what the budget counts."""
+        super().__init__(entry, description)
+        self._budget = budget
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        self.async_on_remove(self._budget.async_subscribe(self.async_write_ha_state))
+
+    @property
+    def _month(self) -> MonthUsage:
+        return self._budget.usage.month
+
+    @property
+    @override
+    def native_value(self) -> float:
+        return self.entity_description.value(self._month)
+
+    @property
+    @override
+    def last_reset(self) -> datetime:
+        return datetime.fromisoformat(f"{self._month.month}-01T00:00:00+00:00")
+
+    @property
+    @override
+    def extra_state_attributes(self) -> Mapping[str, Any]:
+        return self.entity_description.details(self._month) | {"budget": self._budget.usage.budget}

@@ -8,6 +8,7 @@ from ..model import Box
 from .model import FaceAnswer, Match
 
 DEFAULT_THRESHOLD = 90.0  # each engine maps its own scale so that this is its recommended operating point
+LEAST_THRESHOLD = 50  # below this an engine confuses strangers with persons
 DEFAULT_MARGIN = 2.0  # two look-alikes closer than this are not told apart
 
 

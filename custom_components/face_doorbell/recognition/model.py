@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..model import Box, Face, Outcome, Picture
 from .gallery import Gallery
+
+if TYPE_CHECKING:
+    from .decision import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,9 @@ class FaceFinder(Protocol):
 
 
 class Engine(Protocol):
-    """Answers "who is this?". Every method raises only errors of `errors.py`."""
+    """Answers "who is this?". Every method raises only errors of `errors.py`. Its rule may be changed at any time."""
+
+    rule: Rule
 
     @property
     def name(self) -> str:

@@ -1,0 +1,33 @@
+"""Options of the recognition take effect at once; only what the engine is made of sets the entry up anew."""
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
+
+from .budget import BUDGET
+from .const import CONF_BUDGET, DOMAIN
+from .entries import RecognitionEntry, retention, rule
+from .visits import VISITS
+
+# What the loaded recognition was made of.
+_MADE_OF: HassKey[object] = HassKey(f"{DOMAIN}_recognition_made_of")
+
+
+@callback
+def async_apply_options(hass: HomeAssistant, entry: RecognitionEntry) -> None:
+    """Let the options count from now on; the entry's engine is in place."""
+    hass.data[_MADE_OF] = _made_of(entry)
+    entry.runtime_data.engine.rule = rule(entry)
+    hass.data[BUDGET].async_set_limit(entry.options.get(CONF_BUDGET))
+
+
+async def async_follow_options(hass: HomeAssistant, entry: RecognitionEntry) -> bool:
+    """Follow a change of the entry; returns False when the entry has to be set up anew."""
+    if hass.data.get(_MADE_OF) != _made_of(entry):
+        return False
+    async_apply_options(hass, entry)
+    await hass.data[VISITS].async_set_retention(retention(entry))
+    return True
+
+
+def _made_of(entry: RecognitionEntry) -> object:
+    return entry.entry_id, entry.title, dict(entry.data), dict(entry.subentries)
