@@ -18,7 +18,8 @@ from homeassistant.core import callback
 from .const import CONF_KIND, DOMAIN, SUBENTRY_PERSON, EntryKind
 from .doorbell_flow import DoorbellSteps
 from .person_flow import PersonFlow
-from .recognition_flow import RecognitionOptionsFlow, RecognitionSteps
+from .recognition_flow import RecognitionSteps
+from .recognition_options import RecognitionOptionsFlow
 
 
 class FaceDoorbellConfigFlow(DoorbellSteps, RecognitionSteps, domain=DOMAIN):

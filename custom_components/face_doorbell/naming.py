@@ -31,6 +31,7 @@ from .recognition.model import SyncReport
 from .recognition.recognizer import Recognizer
 from .visits import PICTURES, VISITS, Visit, VisitFace, VisitFilter
 
+FORGET_EVERYONE: Final = "forget everyone"  # what has to be typed, so that nobody does it by mistake
 MOST_PHOTOS: Final = 5  # of one stranger that become reference photos: more of the same doorstep do not help
 
 
@@ -171,6 +172,11 @@ async def async_forget_everyone(hass: HomeAssistant) -> Removal:
         hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
     await hass.config_entries.async_setup(entry.entry_id)
     return Removal(persons, forgotten, report)
+
+
+def is_confirmed(typed: str) -> bool:
+    """Return whether somebody means to forget everyone."""
+    return typed.strip().casefold() == FORGET_EVERYONE
 
 
 @callback

@@ -1,4 +1,4 @@
-"""The subentry flow of a person: add with photos, rename, add and remove photos."""
+"""The subentry flow of a person: add with photos, change name and link, see, add and remove photos."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,6 +12,9 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_NAME
 from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers.selector import (
+    BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
     FileSelector,
     FileSelectorConfig,
     SelectOptionDict,
@@ -23,13 +26,15 @@ from homeassistant.helpers.selector import (
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
-from .const import CONF_PERSON_ID
+from .const import CONF_PERSON_ENTITY, CONF_PERSON_ID
 from .entries import RecognitionEntry
 from .media import async_read_upload
-from .recognition.errors import PersonError, PhotoRefusedError, RecognitionError
-from .recognition.gallery import Person
+from .recognition.errors import PersonError, PhotoDoubtError, PhotoRefusedError, RecognitionError
+from .recognition.gallery import Person, Photo
 from .recognition.recognizer import Recognizer
+from .views import signed_photo_url
 
+CONF_FORCE: Final = "force"  # asked for only when there is a doubt
 CONF_PHOTOS: Final = "photos"
 PHOTO_FIELDS: Final = ("photo_1", "photo_2", "photo_3")  # a file field takes one file only
 
@@ -38,11 +43,13 @@ NAME_ERRORS: Final = frozenset({"person_name_empty", "person_name_taken"})
 
 _PHOTO: Final = FileSelector(FileSelectorConfig(accept="image/jpeg,image/png"))
 
-NAME_SCHEMA: Final = vol.Schema({vol.Required(CONF_NAME): TextSelector()})
+_LINK: Final = {vol.Optional(CONF_PERSON_ENTITY): EntitySelector(EntitySelectorConfig(domain="person"))}
+
+NAME_SCHEMA: Final = vol.Schema({vol.Required(CONF_NAME): TextSelector(), **_LINK})
 PHOTOS_SCHEMA: Final = vol.Schema(
     {vol.Required(PHOTO_FIELDS[0]): _PHOTO} | {vol.Optional(field): _PHOTO for field in PHOTO_FIELDS[1:]}
 )
-PERSON_SCHEMA: Final = NAME_SCHEMA.extend(PHOTOS_SCHEMA.schema)
+PERSON_SCHEMA: Final = vol.Schema({vol.Required(CONF_NAME): TextSelector(), **PHOTOS_SCHEMA.schema, **_LINK})
 
 type UserInput = dict[str, Any]
 
@@ -61,12 +68,15 @@ class PersonFlow(ConfigSubentryFlow):
         error: RecognitionError | None = None
         if user_input is not None:
             try:
-                person = await recognizer.enrol(user_input[CONF_NAME], await self._photos(user_input))
+                photos = await self._photos(user_input)
+                person = await recognizer.enrol(
+                    user_input[CONF_NAME], photos, force=user_input.get(CONF_FORCE, False)
+                )
             except RecognitionError as err:
                 error = err
             else:
                 return self.async_create_entry(
-                    title=person.name, data={CONF_PERSON_ID: person.id}, unique_id=person.id
+                    title=person.name, data=_data(person.id, user_input), unique_id=person.id
                 )
         return self._form("user", PERSON_SCHEMA, user_input, error)
 
@@ -75,11 +85,11 @@ class PersonFlow(ConfigSubentryFlow):
         return self.async_show_menu(
             step_id="reconfigure",
             menu_options=["rename", "add_photos", "remove_photos"],
-            description_placeholders={CONF_NAME: self._get_reconfigure_subentry().title},
+            description_placeholders=self._shown,
         )
 
     async def async_step_rename(self, user_input: UserInput | None = None) -> SubentryFlowResult:
-        """Give the person another name."""
+        """Give the person another name, or link to another person of Home Assistant."""
         recognizer = self._recognizer()
         error: RecognitionError | None = None
         if user_input is not None:
@@ -88,9 +98,10 @@ class PersonFlow(ConfigSubentryFlow):
             except RecognitionError as err:
                 error = err
             else:
-                return self._done(person)
+                return self._done(person, _data(person.id, user_input))
+        subentry = self._get_reconfigure_subentry()
         return self._form(
-            "rename", NAME_SCHEMA, user_input or {CONF_NAME: self._get_reconfigure_subentry().title}, error
+            "rename", NAME_SCHEMA, user_input or {CONF_NAME: subentry.title, **subentry.data}, error
         )
 
     async def async_step_add_photos(self, user_input: UserInput | None = None) -> SubentryFlowResult:
@@ -99,7 +110,10 @@ class PersonFlow(ConfigSubentryFlow):
         error: RecognitionError | None = None
         if user_input is not None:
             try:
-                person = await recognizer.add_photos(self._person_id, await self._photos(user_input))
+                photos = await self._photos(user_input)
+                person = await recognizer.add_photos(
+                    self._person_id, photos, force=user_input.get(CONF_FORCE, False)
+                )
             except RecognitionError as err:
                 error = err
             else:
@@ -109,10 +123,7 @@ class PersonFlow(ConfigSubentryFlow):
     async def async_step_remove_photos(self, user_input: UserInput | None = None) -> SubentryFlowResult:
         """Remove photos, but not the last one."""
         recognizer = self._recognizer()
-        try:
-            photos = recognizer.person(self._person_id).photos
-        except PersonError:
-            photos = ()
+        photos = self._known_photos
         if len(photos) < 2:
             return self.async_abort(reason="no_photos")
         error: RecognitionError | None = None
@@ -141,6 +152,22 @@ class PersonFlow(ConfigSubentryFlow):
         person_id: str = self._get_reconfigure_subentry().data[CONF_PERSON_ID]
         return person_id
 
+    @property
+    def _known_photos(self) -> Sequence[Photo]:
+        try:
+            return self._recognizer().person(self._person_id).photos
+        except PersonError:
+            return ()
+
+    @property
+    def _shown(self) -> Mapping[str, str]:
+        """What every form that changes a person shows: the name, and the photos with their numbers."""
+        urls = [signed_photo_url(self.hass, self._person_id, photo.id) for photo in self._known_photos]
+        return {
+            CONF_NAME: self._get_reconfigure_subentry().title,
+            CONF_PHOTOS: " ".join(f"**{number}** ![{number}]({url})" for number, url in enumerate(urls, 1)),
+        }
+
     def _recognizer(self) -> Recognizer:
         entry: RecognitionEntry = self._get_entry()
         if entry.state is not ConfigEntryState.LOADED:
@@ -165,7 +192,9 @@ class PersonFlow(ConfigSubentryFlow):
         """Show a form again with what was entered, and what is wrong with it."""
         placeholders: Mapping[str, str] = error.placeholders if error else {}
         if self.source == SOURCE_RECONFIGURE:
-            placeholders = {CONF_NAME: self._get_reconfigure_subentry().title, **placeholders}
+            placeholders = {**self._shown, **placeholders}
+        if isinstance(error, PhotoDoubtError):
+            schema = schema.extend({vol.Optional(CONF_FORCE, default=False): BooleanSelector()})
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
@@ -173,10 +202,17 @@ class PersonFlow(ConfigSubentryFlow):
             errors={_field(error, user_input or {}): error.key} if error else {},
         )
 
-    def _done(self, person: Person) -> SubentryFlowResult:
+    def _done(self, person: Person, data: Mapping[str, str] | None = None) -> SubentryFlowResult:
+        subentry = self._get_reconfigure_subentry()
         return self.async_update_and_abort(
-            self._get_entry(), self._get_reconfigure_subentry(), title=person.name
+            self._get_entry(), subentry, title=person.name, data=data or subentry.data
         )
+
+
+def _data(person_id: str, user_input: UserInput) -> dict[str, str]:
+    """Return what a person's subentry keeps."""
+    link = user_input.get(CONF_PERSON_ENTITY)
+    return {CONF_PERSON_ID: person_id} | ({CONF_PERSON_ENTITY: link} if link else {})
 
 
 def _given(user_input: UserInput) -> list[str]:

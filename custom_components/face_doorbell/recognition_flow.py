@@ -3,14 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigFlowResult, OptionsFlow
-from homeassistant.const import PERCENTAGE
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -26,17 +22,14 @@ from .budget import async_get_budget
 from .const import (
     CONF_ACCESS_KEY_ID,
     CONF_BUCKET,
-    CONF_BUDGET,
     CONF_COLLECTION,
     CONF_ENDPOINT_URL,
     CONF_ENGINE,
     CONF_KIND,
-    CONF_MARGIN,
     CONF_MODE,
     CONF_REGION,
     CONF_SECRET_ACCESS_KEY,
     CONF_SESSION_TOKEN,
-    CONF_THRESHOLD,
     ENGINE_LOCAL,
     ENGINE_REKOGNITION,
     EntryKind,
@@ -45,9 +38,7 @@ from .engines import aws_settings
 from .entries import doorbell_entries
 from .entry_flow import EntryFlow
 from .recognition import rekognition
-from .recognition.decision import DEFAULT_MARGIN, DEFAULT_THRESHOLD, LEAST_THRESHOLD
 from .recognition.errors import EngineSetupError, EngineUnavailableError, RecognitionError
-from .recognition.prices import CURRENCY
 from .recognition.rekognition import REGIONS, Mode
 
 TITLE: Final = "Face recognition"
@@ -55,8 +46,6 @@ UNIQUE_ID: Final = "recognition"  # there is one only
 DEFAULT_REGION: Final = "eu-west-1"  # allows ten times the requests of its neighbours
 DEFAULT_COLLECTION: Final = "face_doorbell"
 SECTION_ADVANCED: Final = "advanced"
-
-LARGEST_MARGIN: Final = 20  # beyond it everybody would be unknown
 
 # Where the text of an engine's error belongs; what is not here concerns the form as a whole.
 ERROR_FIELDS: Final[Mapping[str, str]] = {
@@ -86,34 +75,6 @@ ADVANCED_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_SESSION_TOKEN): _SECRET,
         vol.Optional(CONF_ENDPOINT_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
-    }
-)
-
-OPTIONS_SCHEMA: Final = vol.Schema(
-    {
-        vol.Required(CONF_THRESHOLD, default=DEFAULT_THRESHOLD): NumberSelector(
-            NumberSelectorConfig(
-                min=LEAST_THRESHOLD,
-                max=100,
-                step=0.5,
-                unit_of_measurement=PERCENTAGE,
-                mode=NumberSelectorMode.SLIDER,
-            )
-        ),
-        vol.Required(CONF_MARGIN, default=DEFAULT_MARGIN): NumberSelector(
-            NumberSelectorConfig(
-                min=0,
-                max=LARGEST_MARGIN,
-                step=0.5,
-                unit_of_measurement=PERCENTAGE,
-                mode=NumberSelectorMode.SLIDER,
-            )
-        ),
-        vol.Optional(CONF_BUDGET): NumberSelector(
-            NumberSelectorConfig(
-                min=0, step=0.01, unit_of_measurement=f"{CURRENCY}/month", mode=NumberSelectorMode.BOX
-            )
-        ),
     }
 )
 
@@ -205,24 +166,6 @@ class RecognitionSteps(EntryFlow):
         if self.source == SOURCE_RECONFIGURE:
             return self._update(self._get_reconfigure_entry(), data)
         return self.async_create_entry(title=TITLE, data=data)
-
-
-class RecognitionOptionsFlow(OptionsFlow):
-    """Change when a face is recognized, and what it may cost."""
-
-    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for threshold, margin and budget."""
-        if user_input is not None:
-            kept = {
-                key: value
-                for key, value in self.config_entry.options.items()
-                if key not in OPTIONS_SCHEMA.schema
-            }
-            return self.async_create_entry(data=kept | user_input)
-        return self.async_show_form(
-            step_id="init",
-            data_schema=self.add_suggested_values_to_schema(OPTIONS_SCHEMA, self.config_entry.options),
-        )
 
 
 def _settings_schema(*, keep_secret: bool) -> vol.Schema:

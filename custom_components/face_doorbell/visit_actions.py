@@ -10,12 +10,14 @@ import voluptuous as vol
 from .actions import Action, doorbell, invalid, recognition, translated
 from .model import Outcome
 from .naming import (
+    FORGET_EVERYONE,
     async_forget_everyone,
     async_forget_visit,
     async_name_visitor,
     async_not_this_person,
     async_remove_person,
     async_rename_person,
+    is_confirmed,
 )
 from .public import public_person, public_removal, public_visit
 from .visits import PAGE, VISITS, VisitFilter
@@ -31,7 +33,6 @@ ATTR_PERSON: Final = "person"
 ATTR_VISIT: Final = "visit_id"
 ATTR_WHOLE_GROUP: Final = "whole_group"
 
-FORGET_EVERYONE: Final = "forget everyone"  # what has to be typed, so that nobody does it by mistake
 MOST_VISITS: Final = 100  # in one answer
 
 _VISIT: Final[dict[vol.Marker, object]] = {vol.Required(ATTR_VISIT): cv.string}
@@ -114,7 +115,7 @@ async def _remove_person(call: ServiceCall) -> ServiceResponse:
 
 async def _forget_everyone(call: ServiceCall) -> ServiceResponse:
     """Forget all persons and visits, and tell what was removed where."""
-    if call.data[ATTR_CONFIRM].strip().casefold() != FORGET_EVERYONE:
+    if not is_confirmed(call.data[ATTR_CONFIRM]):
         raise invalid("not_confirmed", phrase=FORGET_EVERYONE)
     with translated():
         return public_removal(await async_forget_everyone(call.hass))

@@ -76,6 +76,12 @@ async def answer_person(hass: HomeAssistant, step: Step, user_input: Mapping[str
     return step
 
 
+async def options(hass: HomeAssistant, entry: ConfigEntry, what: str) -> Step:
+    """Start to change some of the options of an entry."""
+    menu = await hass.config_entries.options.async_init(entry.entry_id)
+    return await hass.config_entries.options.async_configure(menu["flow_id"], choose(what))
+
+
 async def upload(client: TestClient[Any, Any], content: bytes, name: str = "photo.jpg") -> str:
     """Upload a file as the user interface does; return its id."""
     form = aiohttp.FormData()

@@ -275,7 +275,7 @@ async def change(hass: HomeAssistant, entry: ConfigEntry, person_id: str, what: 
         (entry.entry_id, "person"), context={"source": SOURCE_RECONFIGURE, "subentry_id": subentry_id}
     )
     assert step["menu_options"] == ["rename", "add_photos", "remove_photos"]
-    assert step["description_placeholders"] == {"name": entry.subentries[subentry_id].title}
+    assert step["description_placeholders"]["name"] == entry.subentries[subentry_id].title
     return await answer_person(hass, step, choose(what))
 
 

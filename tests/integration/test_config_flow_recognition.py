@@ -15,7 +15,7 @@ from tests.bridge.doubles import FakeFaces, RunningBridge
 from tests.fake_rekognition import PaintedEyes, fake_rekognition
 from tests.recognition.conftest import BUCKET, REGION, Cloud
 
-from .flow_tools import Step, add_doorbell, answer, choose, start, state
+from .flow_tools import Step, add_doorbell, answer, choose, options, start, state
 
 KEYS = {"access_key_id": "AKIATEST", "secret_access_key": "very secret"}
 SETTINGS: dict[str, Any] = {
@@ -332,7 +332,7 @@ async def test_a_recognition_that_cannot_start_asks_for_no_person(hass: HomeAssi
 
 async def test_threshold_and_margin_are_options(hass: HomeAssistant, cloud: Cloud) -> None:
     entry = await add_rekognition(hass)
-    step: Step = await hass.config_entries.options.async_init(entry.entry_id)
+    step = await options(hass, entry, "decision")
     assert step["data_schema"]({}) == {"threshold": 90, "margin": 2}
     step = await hass.config_entries.options.async_configure(
         step["flow_id"], {"threshold": 97.5, "margin": 3}
@@ -342,5 +342,5 @@ async def test_threshold_and_margin_are_options(hass: HomeAssistant, cloud: Clou
     assert entry.options == {"threshold": 97.5, "margin": 3}
     assert state(entry) is ConfigEntryState.LOADED
 
-    step = await hass.config_entries.options.async_init(entry.entry_id)
+    step = await options(hass, entry, "decision")
     assert suggested(step) == {"threshold": 97.5, "margin": 3}

@@ -98,6 +98,22 @@ class Cloud:
         return self.keys(), self.rekognition.state()
 
     @contextmanager
+    def denied_versions(self, operation: str) -> Iterator[None]:
+        """Let nobody list versions, or delete one."""
+        real: Callable[..., Any] = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
+
+        def call(client: BaseClient, name: str, params: dict[str, Any]) -> Any:
+            versions = [each for each in params.get("Delete", {}).get("Objects", ()) if "VersionId" in each]
+            if name == operation == "DeleteObjects" and versions:
+                return {"Errors": [{"Code": "AccessDenied", **each} for each in versions]}
+            if name == operation == "ListObjectVersions":
+                raise ClientError({"Error": {"Code": "AccessDenied"}}, name)
+            return real(client, name, params)
+
+        with patch.object(BaseClient, "_make_api_call", call):
+            yield
+
+    @contextmanager
     def failing(self, operation: str, code: str, message: str = "", status: int = 400) -> Iterator[None]:
         """Let every call of an operation of any service fail."""
         real: Callable[..., Any] = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs

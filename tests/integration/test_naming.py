@@ -1,0 +1,553 @@
+"""Naming, correcting and forgetting visitors: the real bridge, real faces, both engines."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+import shutil
+
+import boto3
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import Unauthorized
+from homeassistant.helpers import device_registry as dr
+from homeassistant.util import dt as dt_util
+from moto import mock_aws
+from PIL import Image
+import pytest
+from pytest_homeassistant_custom_component.common import MockUser
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.face_doorbell.const import DOMAIN
+from custom_components.face_doorbell.model import Embedding, Outcome
+from custom_components.face_doorbell.visits import VISITS, Visit, VisitFace, VisitLog
+from tests.bridge.doubles import RunningBridge
+from tests.fake_rekognition import RealEyes, fake_rekognition
+from tests.photos import photo, two_people
+from tests.recognition.conftest import BUCKET, Cloud
+
+from .flow_tools import answer, choose, options, start
+from .helpers import BOX, LAST_VISITOR, RECOGNIZED, VISITOR, add_doorbell, recognition, set_up, state
+from .people import act, people, refused, ring, stored
+from .test_config_flow_recognition import SETTINGS
+
+
+@pytest.fixture(scope="module")
+def eyes() -> RealEyes:
+    return RealEyes()
+
+
+@pytest.fixture
+def cloud(eyes: RealEyes) -> Iterator[Cloud]:
+    """AWS that sees as the bridge does."""
+    with mock_aws(), fake_rekognition(eyes) as rekognition:
+        yield Cloud(rekognition)
+
+
+@pytest.fixture
+async def bridge(hass: HomeAssistant, seeing_bridge: RunningBridge) -> RunningBridge:
+    """A doorbell with real face models."""
+    await add_doorbell(hass, seeing_bridge)
+    return seeing_bridge
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant, bridge: RunningBridge) -> ConfigEntry:
+    """Recognition on the doorbell."""
+    entry: ConfigEntry = recognition()
+    await set_up(hass, entry)
+    return entry
+
+
+@pytest.fixture
+async def cloud_entry(hass: HomeAssistant, bridge: RunningBridge, cloud: Cloud) -> ConfigEntry:
+    """Recognition with AWS."""
+    step = await start(hass, choose("recognition"), choose("rekognition"))
+    step = await answer(hass, step, SETTINGS)
+    added: ConfigEntry = step["result"]
+    return added
+
+
+@pytest.fixture(params=["entry", "cloud_entry"])
+def any_entry(request: pytest.FixtureRequest) -> ConfigEntry:
+    """Recognition with each engine."""
+    entry: ConfigEntry = request.getfixturevalue(request.param)
+    return entry
+
+
+def files(hass: HomeAssistant) -> dict[Path, bytes]:
+    """Return all that we keep on disk."""
+    return {path: path.read_bytes() for path in Path(hass.config.path(DOMAIN)).rglob("*") if path.is_file()}
+
+
+def objects(cloud: Cloud) -> dict[str, bytes]:
+    """Return all objects in the bucket, with all their versions and marks of deletion."""
+    found = {}
+    listed = cloud.s3.list_object_versions(Bucket=BUCKET)
+    for each in listed.get("Versions", ()):
+        content = cloud.s3.get_object(Bucket=BUCKET, Key=each["Key"], VersionId=each["VersionId"])["Body"]
+        found[f"{each['Key']} {each['VersionId']}"] = content.read()
+    return found | {f"{each['Key']} deleted": b"" for each in listed.get("DeleteMarkers", ())}
+
+
+def smaller(jpeg: bytes, face: int) -> bytes:
+    """Return the photo so small that its face is about so many pixels wide."""
+    with Image.open(BytesIO(jpeg)) as image:
+        scale = face / 324  # the width of biden's
+        target = BytesIO()
+        image.resize((round(image.width * scale), round(image.height * scale))).save(target, "JPEG")
+        return target.getvalue()
+
+
+# The two-step story
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+async def test_a_stranger_is_named_and_recognized_and_forgotten(
+    hass: HomeAssistant,
+    bridge: RunningBridge,
+    any_entry: ConfigEntry,
+    request: pytest.FixtureRequest,
+    *,
+    versioned: bool,
+) -> None:
+    cloud: Cloud | None = (
+        request.getfixturevalue("cloud") if any_entry.data["engine"] == "rekognition" else None
+    )
+    if cloud and versioned:
+        cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    first = await ring(hass, bridge, "obama")
+    assert first.outcome is Outcome.UNKNOWN
+
+    named = await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
+    assert (named["name"], named["photos_added"]) == ("Bartholomew", 1)
+    assert named["visits"] == [first.visit_id]
+    assert stored(hass, first.visit_id).names == ["Bartholomew"]
+    assert state(hass, LAST_VISITOR).state == "Bartholomew"
+    (photo_file,) = (
+        path for path in files(hass) if path.parent.name == named["person_id"] and path.suffix == ".jpg"
+    )
+    reference = photo_file.read_bytes()
+
+    second = await ring(hass, bridge, "obama2")
+    assert (second.outcome, second.names) == (Outcome.RECOGNIZED, ["Bartholomew"])
+
+    removed = await act(hass, "remove_person", {"person": "Bartholomew"})
+    assert removed["people"] == [{"person_id": named["person_id"], "name": "Bartholomew", "photos": 1}]
+    assert (removed["visits"], removed["pending"], removed["old_versions_remain"]) == (2, False, False)
+    if cloud:
+        assert removed["deleted"].items() >= {"objects": 2, "users": 1, "faces": 1}.items()
+    assert people(any_entry) == {}
+
+    third = await ring(hass, bridge, "obama3")
+    assert (third.outcome, third.names) == (Outcome.UNKNOWN, [])
+
+    needles = [named["person_id"].encode(), b"Bartholomew", reference, photo_file.stem.encode()]
+    kept = {str(path): content for path, content in files(hass).items()}
+    if cloud:
+        kept |= objects(cloud) | {"collection": repr(cloud.rekognition.state()).encode()}
+    for where, content in kept.items():
+        assert not [needle for needle in needles if needle in content or needle in where.encode()], where
+    # What the visits keep of the face is nothing that could recognize it.
+    for visit_id in (first.visit_id, second.visit_id):
+        (face,) = stored(hass, visit_id).faces
+        assert (face.person_id, face.similarity, face.group, face.photo_id) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("operation", ["ListObjectVersions", "DeleteObjects"])
+async def test_old_versions_that_may_not_be_deleted_are_told(
+    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud, operation: str
+) -> None:
+    """The bucket keeps versions, and the key may not see or not delete them."""
+    cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    visit = await ring(hass, bridge, "obama")
+    await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
+    with cloud.denied_versions(operation):
+        removed = await act(hass, "remove_person", {"person": "Bartholomew"})
+    assert removed["old_versions_remain"]
+    assert removed["deleted"]["objects"] == 2
+    assert "versions" not in removed["deleted"]
+    assert cloud.keys() == set()
+    assert objects(cloud)
+
+    everyone = await act(hass, "forget_everyone", {"confirm": "Forget everyone"})
+    assert not everyone["old_versions_remain"]
+    assert objects(cloud) == {}
+
+
+# Naming
+
+
+async def test_a_stranger_comes_again_and_again_and_is_named_once(
+    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry
+) -> None:
+    visits = [await ring(hass, bridge, name) for name in ("obama", "biden", "obama2", "obama3")]
+    groups = [visit.faces[0].group for visit in visits]
+    assert groups[0] == groups[2] == groups[3] != groups[1]
+    listed = await act(hass, "list_visits", {"outcome": "unknown"})
+    assert [visit["faces"][0]["group"] for visit in listed["visits"]] == groups[::-1]
+
+    named = await act(hass, "name_visitor", {"visit_id": visits[2].visit_id, "person": "Bartholomew"})
+    obama = {visits[index].visit_id for index in (0, 2, 3)}
+    assert set(named["visits"]) == obama
+    assert (named["photos_added"], named["photos_refused"]) == (3, [])
+    assert {visit.visit_id for visit in hass.data[VISITS].newest_first() if visit.names} == obama
+    for visit_id in obama:
+        (face,) = stored(hass, visit_id).faces
+        assert (face.name, face.by_user, face.group, face.similarity) == ("Bartholomew", True, None, None)
+        assert face.photo_id
+
+
+async def test_only_this_visit_is_named_on_request(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    first, second = [await ring(hass, bridge, name) for name in ("obama", "obama2")]
+    named = await act(
+        hass,
+        "name_visitor",
+        {"visit_id": second.visit_id, "person": "Bartholomew", "whole_group": False},
+    )
+    assert (named["visits"], named["photos_added"]) == ([second.visit_id], 1)
+    assert stored(hass, first.visit_id) == first
+
+
+async def test_groups_are_there_after_a_restart(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    first = await ring(hass, bridge, "obama")
+    hass.data[VISITS] = VisitLog(hass, Path(hass.config.path(DOMAIN)) / "visits")
+    await hass.data[VISITS].async_load()
+    (doorbell,) = (each for each in hass.config_entries.async_entries(DOMAIN) if each is not entry)
+    await hass.config_entries.async_reload(doorbell.entry_id)
+    second = await ring(hass, bridge, "obama2")
+    assert first.faces[0].group
+    assert second.faces[0].group == first.faces[0].group
+
+
+async def test_faces_of_another_model_are_another_group(hass: HomeAssistant, tmp_path: Path) -> None:
+    log = VisitLog(hass, tmp_path / "visits")
+    await log.async_load()
+    groups: list[str | None] = []
+    for model in ("mobilefacenet-1", "another-2", "mobilefacenet-1"):
+        visit = Visit(model + str(len(groups)), "9f3c21ab", dt_util.utcnow(), faces=(VisitFace(BOX),))
+        added = await log.async_add(visit, {}, [Embedding(model, (1.0, 0.0))])
+        groups.append(added.faces[0].group)
+    assert groups[0] == groups[2] != groups[1]
+
+
+async def test_a_known_person_gets_one_more_photo(
+    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry
+) -> None:
+    first = await ring(hass, bridge, "obama")
+    barack = await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
+    second = await ring(hass, bridge, "obama2")
+    for who in (barack["person_id"], "bartholomew"):
+        named = await act(hass, "name_visitor", {"visit_id": second.visit_id, "person": who})
+        assert named["person_id"] == barack["person_id"]
+    assert named["photos"] == 2  # the second time changes nothing
+    assert len(people(any_entry)) == 1
+
+
+async def test_one_of_two_strangers_is_named(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    visit = await ring(hass, bridge, two_people())
+    assert [face.person_id for face in visit.faces] == [None, None]
+    named = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Joe", "face": 1})
+    assert named["photos_added"] == 1
+    assert [face.name for face in stored(hass, visit.visit_id).faces] == [None, "Joe"]
+    assert (await ring(hass, bridge, "biden")).names == ["Joe"]
+    # Without a number the stranger is meant who is left.
+    await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
+    assert stored(hass, visit.visit_id).names == ["Bartholomew", "Joe"]
+
+
+async def test_a_face_that_makes_no_good_photo_names_the_visit_only(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    first = await ring(hass, bridge, "obama")
+    await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
+    far_away = await ring(hass, bridge, smaller(photo("biden"), 60))
+    before = files(hass)
+    said = await refused(hass, "name_visitor", {"visit_id": far_away.visit_id, "person": "Joe"})
+    assert said == "photo_face_too_small"
+    assert files(hass) == before
+    assert list(people(entry).values()) == ["Bartholomew"]
+
+    named = await act(hass, "name_visitor", {"visit_id": far_away.visit_id, "person": "Bartholomew"})
+    assert named["photos_added"] == 0
+    assert named["photos_refused"] == [
+        {"visit_id": far_away.visit_id, "face": 0, "reason": "photo_face_too_small"}
+    ]
+    assert stored(hass, far_away.visit_id).names == ["Bartholomew"]
+
+
+async def test_who_is_named_later_was_not_recognized_at_the_door(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    """Nothing may open or welcome because of a name that was given hours later."""
+    visit = await ring(hass, bridge, "obama")
+    visitor = state(hass, VISITOR)
+    await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
+    assert state(hass, RECOGNIZED).state == "off"
+    assert state(hass, VISITOR) == visitor
+    assert state(hass, LAST_VISITOR).state == "Bartholomew"
+    assert stored(hass, visit.visit_id).outcome is Outcome.RECOGNIZED
+
+
+# Correcting
+
+
+async def test_a_wrong_name_is_corrected_and_the_photo_taken_back(
+    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry
+) -> None:
+    visit = await ring(hass, bridge, "obama")
+    joe_visit = await ring(hass, bridge, "biden")
+    joe = await act(hass, "name_visitor", {"visit_id": joe_visit.visit_id, "person": "Joe"})
+    wrong = {"visit_id": visit.visit_id, "person": "Joe", "force": True}
+    if any_entry.data["engine"] == "local":
+        assert (await act(hass, "name_visitor", wrong))["photos"] == 2
+    else:  # AWS sees that this is not the same person
+        assert (await act(hass, "name_visitor", wrong))["photos_refused"]
+    assert stored(hass, visit.visit_id).names == ["Joe"]
+
+    right = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "face": 0, "person": "Bartholomew"})
+    assert right["photos_added"] == 1
+    assert stored(hass, visit.visit_id).names == ["Bartholomew"]
+    assert len(any_entry.runtime_data.person(joe["person_id"]).photos) == 1
+    assert (await ring(hass, bridge, "biden")).names == ["Joe"]
+    assert (await ring(hass, bridge, "obama2")).names == ["Bartholomew"]
+
+
+async def test_a_wrong_match_becomes_a_stranger(
+    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry
+) -> None:
+    first = await ring(hass, bridge, "obama")
+    barack = await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
+    second = await ring(hass, bridge, "obama2")
+    assert second.names == ["Bartholomew"]
+
+    answer = await act(hass, "not_this_person", {"visit_id": second.visit_id})
+    assert (answer["outcome"], answer["names"], answer["unknown_faces"]) == ("unknown", [], 1)
+    corrected = stored(hass, second.visit_id)
+    assert corrected.faces[0].by_user
+    assert corrected.faces[0].group
+    assert len(any_entry.runtime_data.person(barack["person_id"]).photos) == 1
+
+    # What was named by mistake is a reference photo no longer.
+    await act(hass, "not_this_person", {"visit_id": first.visit_id})
+    assert any_entry.runtime_data.person(barack["person_id"]).photos == ()
+    assert (await ring(hass, bridge, "obama3")).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"visit_id": "nobody"}, "visit_not_found"),
+        ({"face": 1}, "face_not_found"),
+    ],
+)
+async def test_what_is_not_there_cannot_be_named(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, data: dict[str, object], key: str
+) -> None:
+    visit = await ring(hass, bridge, "obama")
+    data = {"visit_id": visit.visit_id, **data}
+    assert await refused(hass, "name_visitor", {**data, "person": "Bartholomew"}) == key
+    assert await refused(hass, "not_this_person", data) == key
+    assert people(entry) == {}
+
+
+async def test_a_visit_without_a_face_has_nobody_to_name(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    visit = await ring(hass, bridge, "brick")
+    said = await refused(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
+    assert said == "face_not_found"
+
+
+# Forgetting
+
+
+async def test_a_forgotten_visit_is_gone(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, hass_client: ClientSessionGenerator
+) -> None:
+    first = await ring(hass, bridge, "obama")
+    second = await ring(hass, bridge, "biden")
+    client = await hass_client()
+    address = f"/api/face_doorbell/visits/{second.visit_id}"
+    assert (await client.get(f"{address}/faces/0.jpg")).status == 200
+
+    forgotten = await act(hass, "forget_visit", {"visit_id": second.visit_id})
+    assert forgotten == {"visit_id": second.visit_id, "pictures": len(second.pictures)}
+    assert [path for path in files(hass) if second.visit_id in str(path)] == []
+    for picture in ("0.jpg", "faces/0.jpg", "thumbnails/0.jpg"):
+        assert (await client.get(f"{address}/{picture}")).status == 404
+    assert state(hass, LAST_VISITOR).attributes["visit_id"] == first.visit_id
+    assert await refused(hass, "forget_visit", {"visit_id": second.visit_id}) == "visit_not_found"
+
+
+async def test_a_rename_reaches_past_visits(
+    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry
+) -> None:
+    visit = await ring(hass, bridge, "obama")
+    named = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
+    answer = await act(hass, "rename_person", {"person": "bartholomew", "name": "Barry"})
+    assert answer == {"person_id": named["person_id"], "name": "Barry", "photos": 1}
+    assert people(any_entry) == {named["person_id"]: "Barry"}
+    assert stored(hass, visit.visit_id).names == ["Barry"]
+    assert state(hass, LAST_VISITOR).state == "Barry"
+    assert not [path for path, content in files(hass).items() if b"Bartholomew" in content]
+
+
+async def test_who_is_removed_while_aws_is_away_follows_later(
+    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud
+) -> None:
+    visit = await ring(hass, bridge, "obama")
+    await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
+    with cloud.failing("ListObjectsV2", "InternalError", status=500):
+        removed = await act(hass, "remove_person", {"person": "Bartholomew"})
+    assert removed["pending"]
+    assert stored(hass, visit.visit_id).names == []
+    assert cloud.keys() != set()
+
+    await hass.config_entries.async_reload(cloud_entry.entry_id)
+    assert cloud.keys() == set()
+
+
+@pytest.mark.parametrize("way", ["action", "options"])
+async def test_everyone_is_forgotten(
+    hass: HomeAssistant,
+    bridge: RunningBridge,
+    any_entry: ConfigEntry,
+    request: pytest.FixtureRequest,
+    way: str,
+) -> None:
+    first = await ring(hass, bridge, "obama")
+    await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
+    second = await ring(hass, bridge, "biden")
+    await act(hass, "name_visitor", {"visit_id": second.visit_id, "person": "Joe"})
+    await ring(hass, bridge, "astronaut")
+
+    if way == "action":
+        assert await refused(hass, "forget_everyone", {"confirm": "yes"}) == "not_confirmed"
+        assert len(people(any_entry)) == 2
+        told = await act(hass, "forget_everyone", {"confirm": "forget everyone"})
+        assert sorted(person["name"] for person in told["people"]) == ["Bartholomew", "Joe"]
+        assert (told["visits"], told["pending"]) == (3, False)
+    else:
+        step = await options(hass, any_entry, "forget_everyone")
+        step = await hass.config_entries.options.async_configure(step["flow_id"], {"confirm": "yes"})
+        assert step["errors"] == {"confirm": "not_confirmed"}
+        assert len(people(any_entry)) == 2
+        phrase = (step["description_placeholders"] or {})["phrase"]
+        step = await hass.config_entries.options.async_configure(step["flow_id"], {"confirm": phrase})
+        assert (step["type"], step["reason"]) == ("abort", "everyone_forgotten")
+        assert step["description_placeholders"] == {"people": "2", "visits": "3"}
+    await hass.async_block_till_done()
+
+    assert people(any_entry) == {}
+    assert {path.name for path in files(hass)} <= {"removed.json"}
+    if any_entry.data["engine"] == "rekognition":
+        cloud: Cloud = request.getfixturevalue("cloud")
+        assert objects(cloud) == {}
+        collection = cloud.rekognition.collection()
+        assert collection is None or not (collection.faces or collection.users)
+    assert state(hass, LAST_VISITOR).state == "unknown"
+    assert (await ring(hass, bridge, "obama2")).outcome is Outcome.UNKNOWN
+
+
+async def test_also_what_the_gallery_has_lost_is_forgotten_at_aws(
+    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud
+) -> None:
+    """An empty gallery is more often a lost disk than a wish, so a sync would leave this."""
+    visit = await ring(hass, bridge, "obama")
+    await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
+    await hass.config_entries.async_unload(cloud_entry.entry_id)
+    shutil.rmtree(hass.config.path(DOMAIN, "people"))
+    await hass.config_entries.async_setup(cloud_entry.entry_id)
+    assert cloud.keys() != set()
+    await act(hass, "forget_everyone", {"confirm": "forget everyone"})
+    assert cloud.keys() == set()
+
+
+async def test_a_shared_collection_keeps_what_others_have_in_it(
+    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud
+) -> None:
+    client = boto3.client("rekognition", "eu-west-1", aws_access_key_id="k", aws_secret_access_key="s")
+    client.index_faces(
+        CollectionId="face_doorbell", Image={"Bytes": photo("astronaut")}, ExternalImageId="crew"
+    )
+    client.create_user(CollectionId="face_doorbell", UserId="crew")
+    await act(hass, "forget_everyone", {"confirm": "forget everyone"})
+    collection = cloud.rekognition.collection()
+    assert collection is not None
+    assert [face.external_id for face in collection.faces.values()] == ["crew"]
+    assert list(collection.users) == ["crew"]
+
+
+# Who may
+
+
+ADMIN_ACTIONS: dict[str, dict[str, object]] = {
+    "name_visitor": {"person": "Bartholomew"},
+    "not_this_person": {},
+    "forget_visit": {},
+    "rename_person": {"person": "Joe", "name": "Jo"},
+    "remove_person": {"person": "Joe"},
+    "forget_everyone": {"confirm": "forget everyone"},
+}
+
+
+async def test_only_administrators_change_people_and_visits(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, hass_read_only_user: MockUser
+) -> None:
+    visit = await ring(hass, bridge, "biden")
+    await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Joe"})
+    before = files(hass)
+    for action, data in ADMIN_ACTIONS.items():
+        of_visit = action in ("name_visitor", "not_this_person", "forget_visit")
+        which = {"visit_id": visit.visit_id} if of_visit else {}
+        with pytest.raises(Unauthorized):
+            await act(hass, action, {**which, **data}, user=hass_read_only_user)
+    assert files(hass) == before
+    assert list(people(entry).values()) == ["Joe"]
+
+
+async def test_everybody_may_see_visits_but_nothing_to_recognize_by(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, hass_read_only_user: MockUser
+) -> None:
+    visit = await ring(hass, bridge, "biden")
+    listed = await act(hass, "list_visits", user=hass_read_only_user)
+    (told,) = listed["visits"]
+    assert (told["visit_id"], told["doorbell"], told["outcome"]) == (visit.visit_id, "Front door", "unknown")
+    assert set(told["faces"][0]) == {
+        "face", "person_id", "name", "similarity", "quality", "group", "by_user", "box", "thumbnail"
+    }  # fmt: skip
+    assert "vector" not in str(listed)
+
+
+async def test_visits_are_listed_page_by_page(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    visits = [(await ring(hass, bridge, name)).visit_id for name in ("obama", "biden", "obama2")]
+    await act(hass, "name_visitor", {"visit_id": visits[1], "person": "Joe"})
+    seen = []
+    before: dict[str, str] = {}
+    while True:
+        page = await act(hass, "list_visits", {"limit": 2, **before})
+        assert page["count"] == 3
+        seen += [visit["visit_id"] for visit in page["visits"]]
+        if page["before"] is None:
+            break
+        before = {"before": page["before"]}
+    assert seen == visits[::-1]
+
+    device = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)[0]
+    for wanted, found in (
+        ({"person": "Joe"}, [visits[1]]),
+        ({"outcome": "unknown"}, [visits[2], visits[0]]),
+        ({"missed": True}, []),
+    ):
+        page = await act(hass, "list_visits", wanted)
+        assert [visit["visit_id"] for visit in page["visits"]] == found
+    assert await refused(hass, "list_visits", {"device_id": device.id}) == "not_a_doorbell"
+    assert await refused(hass, "list_visits", {"person": "Nobody"}) == "person_not_found"
