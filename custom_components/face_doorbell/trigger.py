@@ -18,6 +18,7 @@ from homeassistant.helpers.trigger import (
     TriggerNotTriggeredReporter,
 )
 from homeassistant.helpers.typing import ConfigType
+from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .const import DOMAIN
@@ -26,7 +27,7 @@ from .entries import certainty
 from .model import Outcome
 from .targets import CONF_PERSONS, PERSONS, meant, targeted_entry_ids
 from .views import picture_url
-from .visits import Visit
+from .visits import Visit, VisitFilter
 
 CONF_LATE: Final = "late"
 CONF_SIMILARITY: Final = "similarity"
@@ -77,11 +78,8 @@ class RangTrigger(DoorTrigger):
         @callback
         def rang(door: DoorbellCoordinator, rang: Rang) -> None:
             if self._wanted(door, late=rang.missed):
-                ring = rang.ring
-                run_action(
-                    {**_door(door), "visit_id": ring.ring_id, "late": rang.missed, "test": ring.test},
-                    f"ring at {door.name}",
-                )
+                told = {"late": rang.missed, "test": rang.ring.test}
+                run_action({**_door(door, rang.visit_id), **told}, f"ring at {door.name}")
 
         return async_dispatcher_connect(self._hass, RANG, rang)
 
@@ -102,7 +100,8 @@ class VisitTrigger(DoorTrigger):
                 and self._wanted(door, late=_late(visit))
                 and self.matches(visit)
             ):
-                run_action({**_door(door), **_visit(self._hass, visit)}, f"{self.outcome} at {door.name}")
+                told = _visit(self._hass, visit)
+                run_action({**_door(door, visit.visit_id), **told}, f"{self.outcome} at {door.name}")
 
         return async_dispatcher_connect(self._hass, VISITED, visited)
 
@@ -168,16 +167,23 @@ def _late(visit: Visit) -> bool:
     return visit.missed or (visit.timings.decision or 0) > TOO_OLD_MS
 
 
-def _door(door: DoorbellCoordinator) -> dict[str, Any]:
+def _door(door: DoorbellCoordinator, visit_id: str) -> dict[str, Any]:
+    """Return what a ring and its visit have in common; `since_last` is in seconds, None at the first visit."""
     device = dr.async_get(door.hass).async_get_device_by_identifier(
         (DOMAIN, door.doorbell_id), door.config_entry.entry_id
     )
-    return {"device_id": device.id if device else None, "door": door.name}
+    visits = door.visits.newest_first(VisitFilter(doorbell_id=door.doorbell_id))
+    before = next((visit.at for visit in visits if visit.visit_id != visit_id), None)
+    return {
+        "device_id": device.id if device else None,
+        "door": door.name,
+        "visit_id": visit_id,
+        "since_last": None if before is None else (dt_util.utcnow() - before).total_seconds(),
+    }
 
 
 def _visit(hass: HomeAssistant, visit: Visit) -> dict[str, Any]:
     return {
-        "visit_id": visit.visit_id,
         "late": _late(visit),
         "test": visit.test,
         "outcome": visit.outcome,

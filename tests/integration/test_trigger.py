@@ -223,6 +223,23 @@ async def test_what_a_visit_carries(
     assert await picture.read() == photos.photo("obama2")
 
 
+async def test_how_long_ago_the_visit_before_was(hass: HomeAssistant, bridge: RunningBridge) -> None:
+    await add_recognition(hass, ScriptedEngine([KNOWN]), PERSONS)
+    await add_doorbell(hass, bridge)
+    calls = await automate(hass, rang=door("rang"), recognized=door("recognized"))
+
+    await press(hass, bridge)
+    await press(hass, bridge)
+
+    first, second = (
+        [call.data["told"]["since_last"] for call in calls if call.data["id"] == name]
+        for name in ("rang", "recognized")
+    )
+    assert first[0] is None
+    assert second[0] is None
+    assert 0 < first[1] < second[1]
+
+
 async def test_a_failure_carries_its_reason(hass: HomeAssistant, bridge: RunningBridge) -> None:
     await add_recognition(hass, ScriptedEngine([FAILS]))
     await add_doorbell(hass, bridge)

@@ -1,0 +1,288 @@
+"""Each blueprint, imported into Home Assistant as a user does it, with default and with all inputs."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
+from homeassistant.helpers import device_registry as dr
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
+from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
+from pytest_homeassistant_custom_component.typing import WebSocketGenerator
+
+from custom_components.face_doorbell.recognition.errors import EngineUnavailableError
+from tests.bridge.doubles import RunningBridge
+
+from .helpers import (
+    DOORBELL,
+    STRANGER,
+    VISITOR,
+    Answer,
+    ScriptedEngine,
+    add_doorbell,
+    add_recognition,
+    known,
+    state,
+    until_acked,
+)
+
+FOLDER = Path(__file__).parents[2] / "blueprints" / "automation" / "face_doorbell"
+SOURCE = "https://github.com/face-doorbell/face-doorbell/blob/main/blueprints/automation/face_doorbell"
+README = FOLDER.parents[2] / "docs" / "automations.md"
+
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+PERSONS = {"ann-1": "Ann", "bob-1": "Bob"}
+ANN: Answer = (known("ann-1"),)
+AUTOMATION = "automation.under_test"
+
+Press = Callable[[Answer], Awaitable[None]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_it_is_imported_from_its_address(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, aioclient_mock: AiohttpClientMocker, name: str
+) -> None:
+    assert await async_setup_component(hass, "automation", {})
+    raw = SOURCE.replace("github.com", "raw.githubusercontent.com").replace("/blob", "")
+    aioclient_mock.get(f"{raw}/{name}.yaml", text=(FOLDER / f"{name}.yaml").read_text())
+    client = await hass_ws_client(hass)
+
+    await client.send_json_auto_id({"type": "blueprint/import", "url": f"{SOURCE}/{name}.yaml"})
+    answer = await client.receive_json()
+
+    assert answer["success"], answer
+    assert answer["result"]["validation_errors"] is None
+    metadata = answer["result"]["blueprint"]["metadata"]
+    assert metadata["source_url"] == f"{SOURCE}/{name}.yaml"
+    assert f"blueprint_url={SOURCE}/{name}.yaml" in README.read_text(), "there is no import badge"
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine()
+
+
+@pytest.fixture
+async def press(hass: HomeAssistant, bridge: RunningBridge, engine: ScriptedEngine) -> Press:
+    """Return what presses the button for somebody of whom the engine says this."""
+    await add_recognition(hass, engine, PERSONS)
+    await add_doorbell(hass, bridge)
+
+    async def pressed(answer: Answer) -> None:
+        engine.answers = [*engine.answers[: len(engine.asked)], answer]
+        bridge.press()
+        await until_acked(bridge)
+        await hass.async_block_till_done()
+
+    engine.answers = []
+    return pressed
+
+
+async def use(hass: HomeAssistant, ws: WebSocketGenerator, blueprint: str, **inputs: Any) -> None:
+    """Save a blueprint as the import dialog does, and make an automation of it."""
+    assert await async_setup_component(hass, "automation", {})
+    client = await ws(hass)
+    path = f"face_doorbell/{blueprint}.yaml"
+    await client.send_json_auto_id(
+        {
+            "type": "blueprint/save",
+            "domain": "automation",
+            "path": path,
+            "yaml": (FOLDER / f"{blueprint}.yaml").read_text(),
+        }
+    )
+    answer = await client.receive_json()
+    assert answer["success"], answer
+    assert await async_setup_component(hass, "automation", {})
+    await _load(hass, {"alias": "Under test", "use_blueprint": {"path": path, "input": inputs}})
+    assert state(hass, AUTOMATION).state == "on"
+
+
+async def _load(hass: HomeAssistant, automation: Mapping[str, Any]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+
+        async def configuration(_: HomeAssistant) -> dict[str, Any]:
+            return {"automation": [automation]}
+
+        patch.setattr("homeassistant.config.async_hass_config_yaml", configuration)
+        await hass.services.async_call("automation", "reload", blocking=True)
+    await hass.async_block_till_done()
+
+
+def phone(hass: HomeAssistant, name: str) -> tuple[str, list[ServiceCall]]:
+    """Return the device of a phone with the app, and what it is told."""
+    entry = MockConfigEntry(domain="mobile_app")
+    entry.add_to_hass(hass)
+    device = dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id, identifiers={("mobile_app", name)}, name=name
+    )
+    slug = name.lower().replace(" ", "_")
+    return device.id, async_mock_service(hass, "notify", f"mobile_app_{slug}")
+
+
+async def tap(hass: HomeAssistant, action: Mapping[str, Any], **more: str) -> None:
+    hass.bus.async_fire("mobile_app_notification_action", {"action": action["action"], **more})
+    await hass.async_block_till_done()
+
+
+# Notify
+
+
+async def test_notify_tells_of_a_visit_in_one_notification(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    device, told = phone(hass, "Ann's phone".replace("'", ""))
+    await use(hass, hass_ws_client, "notify", doorbell=DOORBELL, phones=[device])
+
+    await press(ANN)
+
+    first, second = (call.data for call in told)
+    assert (first["title"], first["message"]) == ("Front door", "Somebody is at the door")
+    assert second["message"] == "Ann is at the door"
+    visit_id = state(hass, VISITOR).attributes["visit_id"]
+    assert first["data"]["tag"] == second["data"]["tag"] == visit_id
+    assert "image" not in first["data"]
+    assert second["data"]["image"].startswith(f"/api/face_doorbell/visits/{visit_id}/")
+    assert second["data"]["entity_id"] == "camera.front_door_camera"
+    assert [each["title"] for each in second["data"]["actions"]] == ["Open"]
+    assert second["data"]["push"] == {"interruption-level": "time-sensitive"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((known("ann-1"), known("bob-1", 95)), "Ann and Bob are at the door"),
+        ((STRANGER,), "Somebody you do not know is at the door"),
+        ((), "Somebody rang, but nobody is to be seen"),
+        (EngineUnavailableError("throttled"), "Somebody is at the door, recognition has failed"),
+    ],
+)
+async def test_notify_has_a_text_for_everything(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press, answer: Answer, message: str
+) -> None:
+    device, told = phone(hass, "Phone")
+    await use(hass, hass_ws_client, "notify", doorbell=DOORBELL, phones=[device])
+
+    await press(answer)
+
+    assert told[-1].data["message"] == message
+
+
+async def test_the_reply_to_who_is_this_names_the_stranger(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    named: list[ServiceCall] = async_mock_service(
+        hass,
+        "face_doorbell",
+        "name_visitor",
+        response={"name": "Carl"},
+        supports_response=SupportsResponse.OPTIONAL,
+    )
+    device, told = phone(hass, "Phone")
+    await use(hass, hass_ws_client, "notify", doorbell=DOORBELL, phones=[device])
+    await press((STRANGER,))
+    who, _ = told[-1].data["data"]["actions"]
+    assert (who["title"], who["behavior"]) == ("Who is this?", "textInput")
+
+    await tap(hass, {"action": "face_doorbell|automation.another|who|1"}, reply_text="Nobody")
+    await tap(hass, who, reply_text=" Carl ")
+
+    visit_id = state(hass, VISITOR).attributes["visit_id"]
+    assert [call.data for call in named] == [{"visit_id": visit_id, "person": "Carl"}]
+    assert told[-1].data["message"] == "From now on Carl is known"
+    assert told[-1].data["data"] == {"tag": visit_id}
+
+
+async def test_a_reply_that_helps_nothing_is_told(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    device, told = phone(hass, "Phone")
+    await use(hass, hass_ws_client, "notify", doorbell=DOORBELL, phones=[device])
+    await press((STRANGER,))
+    who, _ = told[-1].data["data"]["actions"]
+
+    await tap(hass, who, reply_text="")
+
+    assert "could not be named" in told[-1].data["message"]
+
+
+async def test_notify_with_all_inputs(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    opened = async_mock_service(hass, "test", "opened")
+    started = async_mock_service(hass, "timer", "start")
+    first, told_first = phone(hass, "First phone")
+    second, told_second = phone(hass, "Second phone")
+    hass.states.async_set("timer.quiet", "idle")
+    hass.states.async_set("zone.home", "0")
+    await use(
+        hass,
+        hass_ws_client,
+        "notify",
+        doorbell=[DOORBELL],
+        phones=[first, second],
+        kinds=["recognized", "unknown_visitor"],
+        persons=["Ann"],
+        title="Door",
+        message_rang="Ring",
+        message_recognized="It is {{ trigger.names[0] }}",
+        message_unknown_visitor="Stranger",
+        message_no_face="Nobody",
+        message_failed="Failed",
+        who_is_this=False,
+        own_title="Open the gate",
+        own_actions=[{"action": "test.opened"}],
+        dashboard="/my-doors/0",
+        quiet_from="00:00:00",
+        quiet_until="00:00:00",
+        presence="away",
+        cooldown=0,
+        silence_timer="timer.quiet",
+        critical_kinds=["unknown_visitor"],
+    )
+
+    await press(ANN)
+    await press((known("bob-1"),))
+    await press(())
+    await press((STRANGER,))
+
+    assert [call.data["message"] for call in told_first] == ["It is Ann", "Stranger"]
+    assert [call.data for call in told_second] == [call.data for call in told_first]
+    known_visit, stranger = (call.data for call in told_first)
+    assert known_visit["title"] == "Door"
+    assert known_visit["data"]["push"]["interruption-level"] == "time-sensitive"
+    assert stranger["data"]["push"]["sound"]["critical"] == 1
+    own, silence, dashboard = stranger["data"]["actions"]
+    assert (own["title"], own["authenticationRequired"]) == ("Open the gate", True)
+    assert dashboard["uri"] == "/my-doors/0"
+
+    await tap(hass, own)
+    assert len(opened) == 1
+    await tap(hass, silence)
+    assert started[0].data == {"entity_id": ["timer.quiet"], "duration": "00:30:00"}
+    hass.states.async_set("timer.quiet", "active")
+    await press(ANN)
+    assert len(told_first) == 2
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"presence": "home"},
+        {"quiet_from": "00:00:01", "quiet_until": "00:00:00"},
+        {"cooldown": 3600},
+    ],
+)
+async def test_notify_is_quiet_when_it_is_to_be(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press, inputs: Mapping[str, Any]
+) -> None:
+    hass.states.async_set("zone.home", "0")
+    await press(ANN)  # the visit before
+    device, told = phone(hass, "Phone")
+    await use(hass, hass_ws_client, "notify", doorbell=DOORBELL, phones=[device], **inputs)
+
+    await press(ANN)
+
+    assert not told
