@@ -145,7 +145,7 @@ async def test_a_ring_that_joined_a_visit_is_known_after_a_restart(
     async with noted(hass, DOORBELL) as rings, change(hass, VISITOR) as visitor:
         bridge.press()
         bridge.press()
-        await until(lambda: len(rings) == 2)
+        await until(lambda: len(rings) == 2 and engine.asked)
         # The visit is stored, but the bridge does not learn of it.
         await bridge.stop()
         engine.go.set()
