@@ -1,12 +1,14 @@
 """Each blueprint, imported into Home Assistant as a user does it, with default and with all inputs."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
 from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
@@ -16,7 +18,9 @@ from custom_components.face_doorbell.recognition.errors import EngineUnavailable
 from tests.bridge.doubles import RunningBridge
 
 from .helpers import (
+    BUZZER,
     DOORBELL,
+    LAST_VISITOR,
     STRANGER,
     VISITOR,
     Answer,
@@ -286,3 +290,297 @@ async def test_notify_is_quiet_when_it_is_to_be(
     await press(ANN)
 
     assert not told
+
+
+# Announce
+
+
+async def test_announce_speaks_on_satellites(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    said = async_mock_service(hass, "assist_satellite", "announce")
+    await use(hass, hass_ws_client, "announce", doorbell=DOORBELL, satellites=["assist_satellite.hall"])
+
+    await press(ANN)
+    await press((STRANGER,))
+    await press(())
+
+    assert [call.data["message"] for call in said] == [
+        "Ann is at the door",
+        "Somebody you do not know is at the door",
+    ]
+    assert said[0].data["entity_id"] == ["assist_satellite.hall"]
+
+
+async def test_announce_with_default_inputs_says_nothing(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    said = async_mock_service(hass, "tts", "speak")
+    await use(hass, hass_ws_client, "announce", doorbell=DOORBELL)
+
+    await press(ANN)
+
+    assert not said
+
+
+async def test_announce_with_all_inputs(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    spoken = async_mock_service(hass, "tts", "speak")
+    said = async_mock_service(hass, "assist_satellite", "announce")
+    await use(
+        hass,
+        hass_ws_client,
+        "announce",
+        doorbell=[DOORBELL],
+        speakers=["media_player.kitchen", "media_player.hall"],
+        engine="tts.voice",
+        satellites=["assist_satellite.hall"],
+        kinds=["rang", "recognized"],
+        message_rang="Ding dong",
+        message_recognized="It is {{ trigger.names[0] }}",
+        message_unknown_visitor="A stranger",
+        texts={"Ann": "Mum is home"},
+        quiet_from="00:00:00",
+        quiet_until="00:00:00",
+    )
+
+    await press(ANN)
+    await press((known("bob-1"),))
+    await press((STRANGER,))
+
+    messages = ["Ding dong", "Mum is home", "Ding dong", "It is Bob", "Ding dong"]
+    assert [call.data["message"] for call in spoken] == messages
+    assert [call.data["message"] for call in said] == messages
+    assert spoken[0].data["entity_id"] == ["tts.voice"]
+    assert spoken[0].data["media_player_entity_id"] == ["media_player.kitchen", "media_player.hall"]
+
+
+async def test_announce_is_quiet_when_it_is_to_be(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    said = async_mock_service(hass, "assist_satellite", "announce")
+    await use(
+        hass,
+        hass_ws_client,
+        "announce",
+        doorbell=DOORBELL,
+        satellites="assist_satellite.hall",
+        quiet_from="00:00:01",
+        quiet_until="00:00:00",
+    )
+
+    await press(ANN)
+
+    assert not said
+
+
+# Welcome
+
+
+async def test_welcome_does_what_is_chosen(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    done = async_mock_service(hass, "test", "welcomed")
+    await use(
+        hass,
+        hass_ws_client,
+        "welcome",
+        doorbell=DOORBELL,
+        persons=["Ann"],
+        welcome=[{"action": "test.welcomed", "data": {"who": "{{ trigger.names[0] }}"}}],
+    )
+
+    await press((known("bob-1", 99),))
+    await press((known("ann-1", 94),))
+    await press((known("ann-1", 99), STRANGER))
+    assert not done
+    await press((known("ann-1", 99),))
+
+    assert [call.data for call in done] == [{"who": "Ann"}]
+
+
+async def test_welcome_with_all_inputs(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    done = async_mock_service(hass, "test", "welcomed")
+    hass.states.async_set("person.ann", "not_home")
+    hass.states.async_set("input_boolean.guests", "off")
+    await use(
+        hass,
+        hass_ws_client,
+        "welcome",
+        doorbell=[DOORBELL],
+        persons=["Ann"],
+        welcome=[{"action": "test.welcomed"}],
+        similarity=90,
+        alone=False,
+        phones=["person.ann"],
+        came_home_within=10,
+        more_conditions=[{"condition": "state", "entity_id": "input_boolean.guests", "state": "on"}],
+    )
+    visit = (known("ann-1", 91), STRANGER)
+
+    await press(visit)
+    hass.states.async_set("person.ann", "home")
+    await press(visit)
+    assert not done
+    hass.states.async_set("input_boolean.guests", "on")
+    await press(visit)
+
+    assert len(done) == 1
+
+
+async def test_a_phone_that_was_home_all_day_is_no_second_factor(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    done = async_mock_service(hass, "test", "welcomed")
+    hours_ago = (dt_util.utcnow() - timedelta(hours=8)).timestamp()
+    hass.states.async_set("person.ann", "home", timestamp=hours_ago)
+    await use(
+        hass,
+        hass_ws_client,
+        "welcome",
+        doorbell=DOORBELL,
+        persons=["Ann"],
+        welcome=[{"action": "test.welcomed"}],
+        phones=["person.ann"],
+    )
+
+    await press((known("ann-1", 99),))
+
+    assert not done
+
+
+# Unknown visitor while away
+
+
+@pytest.fixture
+def recorded(hass: HomeAssistant) -> Mapping[str, list[ServiceCall]]:
+    """What would happen in the house."""
+    actions = ("light.turn_on", "siren.turn_on", "camera.record")
+    return {action: async_mock_service(hass, *action.split(".")) for action in actions}
+
+
+async def test_unknown_while_away_sends_the_picture(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    press: Press,
+    recorded: Mapping[str, list[ServiceCall]],
+) -> None:
+    hass.states.async_set("zone.home", "1")
+    device, told = phone(hass, "Phone")
+    await use(hass, hass_ws_client, "unknown_while_away", doorbell=DOORBELL, phones=[device])
+
+    await press((STRANGER,))
+    assert not told
+    hass.states.async_set("zone.home", "0")
+    await press(ANN)
+    await press(())
+    assert not told
+    await press((STRANGER,))
+
+    (call,) = told
+    assert call.data["message"] == "Somebody you do not know is at the door, and nobody is home"
+    assert call.data["data"]["image"].startswith("/api/face_doorbell/visits/")
+    assert not any(recorded.values())
+
+
+async def test_unknown_while_away_with_all_inputs(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    press: Press,
+    recorded: Mapping[str, list[ServiceCall]],
+) -> None:
+    hass.states.async_set("person.ann", "not_home")
+    hass.states.async_set("person.bob", "home")
+    first, told_first = phone(hass, "First phone")
+    second, told_second = phone(hass, "Second phone")
+    await use(
+        hass,
+        hass_ws_client,
+        "unknown_while_away",
+        doorbell=[DOORBELL],
+        phones=[first, second],
+        persons_home=["person.ann", "person.bob"],
+        failed_too=True,
+        message="Look!",
+        lights=["light.hall", "light.porch"],
+        sirens=[BUZZER],
+        siren_for=5,
+        cameras=["camera.porch"],
+        record_for=20,
+        folder="/media/porch",
+    )
+
+    await press((STRANGER,))
+    assert not told_first
+    hass.states.async_set("person.bob", "Office")
+    await press(())
+    await press((STRANGER,))
+
+    assert [call.data["message"] for call in told_first] == ["Look!", "Look!"]
+    assert len(told_second) == 2
+    assert recorded["light.turn_on"][0].data["entity_id"] == ["light.hall", "light.porch"]
+    siren = recorded["siren.turn_on"][0].data
+    assert (siren["entity_id"], siren["duration"]) == ([BUZZER], 5)
+    camera = recorded["camera.record"][-1].data
+    assert (camera["entity_id"], camera["duration"]) == (["camera.porch"], 20)
+    visit_id = state(hass, VISITOR).attributes["visit_id"]
+    assert camera["filename"] == f"/media/porch/camera_porch-{visit_id}.mp4"
+
+
+# Who was at the door?
+
+
+async def ask(hass: HomeAssistant, words: str) -> str:
+    """Say something to Assist, and return its answer."""
+    answer = await hass.services.async_call(
+        "conversation", "process", {"text": words}, blocking=True, return_response=True
+    )
+    assert answer is not None
+    spoken: str = answer["response"]["speech"]["plain"]["speech"]  # type: ignore[index,call-overload,assignment]
+    return spoken
+
+
+@pytest.fixture
+async def conversation(hass: HomeAssistant) -> None:
+    for domain in ("homeassistant", "conversation"):
+        assert await async_setup_component(hass, domain, {})
+
+
+@pytest.mark.usefixtures("conversation")
+async def test_assist_answers_who_was_at_the_door(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    await use(hass, hass_ws_client, "who_was_at_the_door", last_visitor=LAST_VISITOR)
+
+    assert await ask(hass, "who was at the door") == "Nobody has been at the door."
+    await press(ANN)
+    assert (await ask(hass, "Who is at the front door?")).startswith("Ann, ")
+    await press((STRANGER,))
+    assert (await ask(hass, "who rang?")).startswith("Somebody I do not know, ")
+    await press(())
+    assert (await ask(hass, "Who was there?")).endswith(" ago.")
+
+
+@pytest.mark.usefixtures("conversation")
+async def test_who_was_at_the_door_with_all_inputs(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    await use(
+        hass,
+        hass_ws_client,
+        "who_was_at_the_door",
+        last_visitor=LAST_VISITOR,
+        sentences=["wer war da"],
+        nobody="Niemand",
+        stranger="Ein Fremder",
+        somebody="Jemand",
+    )
+
+    assert await ask(hass, "wer war da") == "Niemand"
+    await press((STRANGER,))
+    assert (await ask(hass, "Wer war da?")).startswith("Ein Fremder, ")
+    await press(())
+    assert (await ask(hass, "Wer war da?")).startswith("Jemand, ")
