@@ -5,7 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
+from homeassistant.components.conversation import async_converse
+from homeassistant.core import Context, HomeAssistant, ServiceCall, SupportsResponse
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
@@ -15,6 +16,7 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClien
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.face_doorbell.recognition.errors import EngineUnavailableError
+from tests import photos
 from tests.bridge.doubles import RunningBridge
 
 from .helpers import (
@@ -28,7 +30,10 @@ from .helpers import (
     add_doorbell,
     add_recognition,
     known,
+    recognition,
+    set_up,
     state,
+    until,
     until_acked,
 )
 
@@ -197,6 +202,28 @@ async def test_the_reply_to_who_is_this_names_the_stranger(
     assert [call.data for call in named] == [{"visit_id": visit_id, "person": "Carl"}]
     assert told[-1].data["message"] == "From now on Carl is known"
     assert told[-1].data["data"] == {"tag": visit_id}
+
+
+async def test_who_was_named_in_a_reply_is_recognized_from_then_on(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, seeing_bridge: RunningBridge
+) -> None:
+    device, told = phone(hass, "Phone")
+    await add_doorbell(hass, seeing_bridge)
+    await set_up(hass, recognition())
+    await use(hass, hass_ws_client, "notify", doorbell=DOORBELL, phones=[device])
+    seeing_bridge.press(photos.photo("biden"))
+    await until_acked(seeing_bridge)
+    await hass.async_block_till_done()
+    who, _ = told[-1].data["data"]["actions"]
+
+    await tap(hass, who, reply_text="Joe")
+    await until(lambda: told[-1].data["message"] == "From now on Joe is known")
+    await hass.async_block_till_done()
+    seeing_bridge.press(photos.photo("biden"))
+    await until_acked(seeing_bridge)
+    await hass.async_block_till_done()
+
+    assert told[-1].data["message"] == "Joe is at the door"
 
 
 async def test_a_reply_that_helps_nothing_is_told(
@@ -535,11 +562,8 @@ async def test_unknown_while_away_with_all_inputs(
 
 async def ask(hass: HomeAssistant, words: str) -> str:
     """Say something to Assist, and return its answer."""
-    answer = await hass.services.async_call(
-        "conversation", "process", {"text": words}, blocking=True, return_response=True
-    )
-    assert answer is not None
-    spoken: str = answer["response"]["speech"]["plain"]["speech"]  # type: ignore[index,call-overload,assignment]
+    answer = await async_converse(hass, words, None, Context())
+    spoken: str = answer.response.speech["plain"]["speech"]
     return spoken
 
 
