@@ -28,6 +28,7 @@ from .entries import (
 )
 from .errors import recognition_error_text
 from .follow import async_apply_options, async_follow_options
+from .gallery_actions import GalleryDownloadView
 from .panel import DashboardPanel
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
 from .repairs import async_bridge_is_well
@@ -51,7 +52,7 @@ PLATFORMS: Final[Mapping[EntryKind, Sequence[Platform]]] = {
         Platform.SIREN,
         Platform.SWITCH,
     ),
-    EntryKind.RECOGNITION: (Platform.IMAGE, Platform.NUMBER, Platform.SENSOR),
+    EntryKind.RECOGNITION: (Platform.BUTTON, Platform.IMAGE, Platform.NUMBER, Platform.SENSOR),
 }
 
 PRUNE_EVERY: Final = timedelta(days=1)  # retention counts in days
@@ -70,6 +71,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
         VisitThumbnailView(pictures),
         FaceThumbnailView(pictures),
         PersonPhotoView(hass),
+        GalleryDownloadView(hass),
     ):
         hass.http.register_view(view)
     async_setup_services(hass)

@@ -16,7 +16,7 @@ from .const import DOMAIN, EntryKind
 from .entries import DoorbellEntry, RecognitionEntry, async_loaded_recognition, kind
 from .errors import recognition_error_text
 from .naming import VisitError
-from .recognition.errors import PersonError, PhotoRefusedError, RecognitionError
+from .recognition.errors import GalleryFileError, PersonError, PhotoRefusedError, RecognitionError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ def translated() -> Iterator[None]:
     """Raise errors of recognition as Home Assistant's: bad input apart from failures."""
     try:
         yield
-    except (PhotoRefusedError, PersonError, VisitError) as err:
+    except (PhotoRefusedError, PersonError, GalleryFileError, VisitError) as err:
         raise ServiceValidationError(**recognition_error_text(err)) from err
     except RecognitionError as err:
         raise HomeAssistantError(**recognition_error_text(err)) from err

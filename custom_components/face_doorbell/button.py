@@ -1,27 +1,41 @@
-"""Ringing without going to the door."""
+"""Ringing without going to the door, and checking the gallery."""
 
 from typing import Final, override
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.components.persistent_notification import async_create
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .check_report import async_check_report
+from .const import DOMAIN, EntryKind
 from .entity import DoorbellEntity
-from .entries import DoorbellEntry
+from .entries import AnyEntry, RecognitionEntry, kind, rule
+from .errors import recognition_error_text
+from .recognition.errors import RecognitionError
 
 PARALLEL_UPDATES: Final = 0  # the bridge takes commands as they come
 
 TEST_RING: Final = ButtonEntityDescription(
     key="test_ring", translation_key="test_ring", entity_category=EntityCategory.DIAGNOSTIC
 )
+CHECK_GALLERY: Final = ButtonEntityDescription(
+    key="check_gallery", translation_key="check_gallery", entity_category=EntityCategory.DIAGNOSTIC
+)
 
 
 async def async_setup_entry(
-    hass: HomeAssistant, entry: DoorbellEntry, async_add_entities: AddConfigEntryEntitiesCallback
+    hass: HomeAssistant, entry: AnyEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the button of a doorbell."""
-    async_add_entities([RingButton(entry.runtime_data, TEST_RING)])
+    """Add the button of a doorbell, or of face recognition."""
+    match kind(entry):
+        case EntryKind.DOORBELL:
+            async_add_entities([RingButton(entry.runtime_data, TEST_RING)])
+        case EntryKind.RECOGNITION:
+            async_add_entities([CheckGalleryButton(entry)])
 
 
 class RingButton(DoorbellEntity, ButtonEntity):
@@ -30,3 +44,26 @@ class RingButton(DoorbellEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         await self.coordinator.async_press()
+
+
+class CheckGalleryButton(ButtonEntity):
+    """Compares all photos of all persons, and notifies of what was found."""
+
+    _attr_has_entity_name = True
+    entity_description = CHECK_GALLERY
+
+    def __init__(self, entry: RecognitionEntry) -> None:
+        """Belong to the service, which has all persons."""
+        self._entry = entry
+        self._attr_unique_id = f"{entry.entry_id}_{CHECK_GALLERY.key}"
+        self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, entry.entry_id)})
+
+    @override
+    async def async_press(self) -> None:
+        current = rule(self._entry)
+        try:
+            check = await self._entry.runtime_data.check(current)
+        except RecognitionError as err:
+            raise HomeAssistantError(**recognition_error_text(err)) from err
+        title, text = await async_check_report(self.hass, check, current)
+        async_create(self.hass, text, title, notification_id=f"{DOMAIN}_check_gallery")

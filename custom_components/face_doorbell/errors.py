@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TypedDict
 
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.translation import async_get_exception_message
 
 from .bridge import (
     BridgeAuthError,
@@ -34,6 +35,11 @@ def bridge_error_text(err: BridgeError, name: str) -> ErrorText:
 def recognition_error_text(err: RecognitionError) -> ErrorText:
     """Return what to tell about an error of recognition."""
     return _text(err.key, dict(err.placeholders))
+
+
+def recognition_error_message(err: RecognitionError) -> str:
+    """Return an error of recognition in words."""
+    return async_get_exception_message(DOMAIN, err.key, dict(err.placeholders))
 
 
 @contextmanager

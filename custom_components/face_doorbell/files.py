@@ -1,10 +1,11 @@
 """Files that are there whole or not at all, and that nobody else on the machine may read. Everything here blocks."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 import os
 from pathlib import Path
 import shutil
-from typing import Final
+from typing import BinaryIO, Final
 import uuid
 
 UNFINISHED: Final = ".new-"  # how the name of what is not finished begins; a crash leaves it behind
@@ -25,10 +26,17 @@ def new_folder(parent: Path) -> Path:
 
 def write_file(file: Path, content: bytes) -> None:
     """Replace a file at once: a reader or a crash sees the old or the new one, never a part."""
+    with private_file(file) as target:
+        target.write(content)
+
+
+@contextmanager
+def private_file(file: Path) -> Iterator[BinaryIO]:
+    """Open a file to be written; it replaces the one of this name at the end of the block, not when that fails."""
     temporary = unfinished(file.parent)
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-            target.write(content)
+        with os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as target:
+            yield target
             target.flush()
             os.fsync(target.fileno())
         temporary.rename(file)

@@ -1,5 +1,6 @@
 """Visits and persons as actions and the WebSocket API tell of them; nothing by which a face could be recognized."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from homeassistant.core import HomeAssistant, callback
@@ -8,6 +9,8 @@ from homeassistant.util.json import JsonObjectType
 from .entries import certainty, doorbell_name
 from .naming import Removal
 from .recognition.gallery import Person
+from .recognition.gate import advice, look_alikes
+from .recognition.self_check import SelfCheck
 from .views import face_thumbnail_url, picture_thumbnail_url, picture_url
 from .visits import Visit, VisitFace
 
@@ -75,4 +78,46 @@ def _picture(visit: Visit, n: int) -> JsonObjectType:
         "n": n,
         "url": picture_url(visit.visit_id, n),
         "thumbnail": picture_thumbnail_url(visit.visit_id, n),
+    }
+
+
+def public_check(check: SelfCheck) -> JsonObjectType:
+    """Return what the check of the gallery found."""
+    return {
+        "model": check.model,
+        "tested": check.tested,
+        "recognized": check.recognized,
+        "one_photo_only": [person.name for person in check.alone],
+        "without_face": check.without_face,
+        "pairs": [
+            {"people": [pair.first.name, pair.second.name], "similarity": round(pair.similarity, 1)}
+            for pair in check.pairs
+        ],
+        "harmful": [
+            {
+                "person_id": each.person.id,
+                "name": each.person.name,
+                "photo_id": each.photo.id,
+                "number": each.person.photos.index(each.photo) + 1,
+                "harm": each.harm,
+                "similarity": round(each.own, 1),
+                "other": each.other.name if each.other else None,
+                "similarity_to_other": round(each.to_other, 1),
+            }
+            for each in check.harmful
+        ],
+        "most_alike_other": None if check.above is None else round(check.above, 1),
+        "least_alike_own": None if check.below is None else round(check.below, 1),
+        "threshold": check.threshold,
+    }
+
+
+def public_advice(person: Person, persons: Sequence[Person]) -> JsonObjectType:
+    """Return what would make a person's photos better, and whom of the household the person looks like."""
+    return {
+        "advice": advice(person),
+        "looks_like": [
+            {"name": each.person.name, "similarity": round(each.similarity, 1)}
+            for each in look_alikes(persons, person.id)
+        ],
     }

@@ -1,9 +1,10 @@
 """The actions: ask the engine, change the persons, ring."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Final
+from typing import Final, TypedDict
 
 from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, ATTR_NAME
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
@@ -12,18 +13,22 @@ from homeassistant.helpers.selector import MediaSelector
 from homeassistant.util.json import JsonObjectType
 import voluptuous as vol
 
-from . import visit_actions
+from . import gallery_actions, visit_actions
 from .actions import Action, doorbell, invalid, recognition, translated
 from .const import DOMAIN
 from .coordinator import DoorbellCoordinator, Rang
 from .entries import rule
+from .errors import recognition_error_message
 from .media import PICTURE_DOMAINS, Media, async_read_entity, async_read_media
 from .model import Picture
 from .naming import async_add_person
-from .public import public_person
+from .public import public_advice, public_person
 from .recognition.decision import Rule, certainty
+from .recognition.errors import PhotoRefusedError
 from .recognition.model import FaceAnswer
 
+ATTR_FACE: Final = "face"
+ATTR_FORCE: Final = "force"
 ATTR_MEDIA: Final = "media"
 ATTR_PERSON: Final = "person"
 
@@ -36,6 +41,8 @@ _MANY_MEDIA: Final = MediaSelector({"accept": ["image/*"], "image_upload": True,
 _PHOTOS: Final[dict[vol.Marker, object]] = {
     vol.Optional(ATTR_ENTITY_ID, default=list): cv.entities_domain(list(PICTURE_DOMAINS)),
     vol.Optional(ATTR_MEDIA, default=list): _MANY_MEDIA,
+    vol.Optional(ATTR_FACE): vol.All(vol.Coerce(int), vol.Range(min=1)),
+    vol.Optional(ATTR_FORCE, default=False): cv.boolean,
 }
 
 
@@ -84,17 +91,23 @@ async def _add_person(call: ServiceCall) -> ServiceResponse:
     """Add a person with photos, or nothing."""
     entry = await recognition(call.hass)
     with translated():
-        person = await entry.runtime_data.enrol(call.data[ATTR_NAME], await _read_photos(call))
+        photos = await _read_photos(call)
+    with _photos_numbered(len(photos)):
+        person = await entry.runtime_data.enrol(call.data[ATTR_NAME], photos, **_choice(call, photos))
+    advice = public_advice(person, entry.runtime_data.persons)
     async_add_person(call.hass, entry, person)
-    return public_person(person)
+    return {**public_person(person), **advice}
 
 
 async def _add_photo(call: ServiceCall) -> ServiceResponse:
     """Add photos of a person, all or none."""
     recognizer = (await recognition(call.hass)).runtime_data
     with translated():
+        photos = await _read_photos(call)
+    with _photos_numbered(len(photos)):
         person_id = recognizer.find(call.data[ATTR_PERSON]).id
-        return public_person(await recognizer.add_photos(person_id, await _read_photos(call)))
+        person = await recognizer.add_photos(person_id, photos, **_choice(call, photos))
+    return {**public_person(person), **public_advice(person, recognizer.persons)}
 
 
 async def _list_people(call: ServiceCall) -> ServiceResponse:
@@ -126,6 +139,7 @@ async def _ring(call: ServiceCall) -> ServiceResponse:
 
 ACTIONS: Final = (
     *visit_actions.ACTIONS,
+    *gallery_actions.ACTIONS,
     Action(name="recognize", handler=_recognize, schema=_image()),
     Action(name="compare_faces", handler=_compare_faces, schema=_image("first_") | _image("second_")),
     Action(
@@ -150,6 +164,32 @@ ACTIONS: Final = (
         response=SupportsResponse.OPTIONAL,
     ),
 )
+
+
+class _Choice(TypedDict):
+    faces: Mapping[int, int]
+    force: bool
+
+
+def _choice(call: ServiceCall, photos: Sequence[bytes]) -> _Choice:
+    """Return which face is meant in photos with several, and whether doubts count."""
+    face: int | None = call.data.get(ATTR_FACE)
+    faces = {} if face is None else dict.fromkeys(range(len(photos)), face)
+    return {"faces": faces, "force": call.data[ATTR_FORCE]}
+
+
+@contextmanager
+def _photos_numbered(count: int) -> Iterator[None]:
+    """Raise errors of recognition as Home Assistant's; of several photos, tell which one is refused."""
+    with translated():
+        try:
+            yield
+        except PhotoRefusedError as err:
+            if count == 1:
+                raise
+            raise invalid(
+                "photo_refused", number=str(err.position + 1), reason=recognition_error_message(err)
+            ) from err
 
 
 async def _read_image(call: ServiceCall, prefix: str = "") -> bytes:

@@ -36,7 +36,7 @@ ALLOWED = {
 }
 
 # May be imported without being a dependency: every Home Assistant has them.
-ALWAYS_THERE = {*Platform, "diagnostics", "system_health", "repairs"}
+ALWAYS_THERE = {*Platform, "diagnostics", "persistent_notification", "system_health", "repairs"}
 
 RULES = {
     "bronze": """action-setup appropriate-polling brands common-modules config-flow-test-coverage config-flow

@@ -22,7 +22,7 @@ from custom_components.face_doorbell.services import ACTIONS
 from tests.bridge.doubles import RunningBridge
 from tests.photos import photo, two_people
 
-from .flow_texts import check_error
+from .flow_texts import check_error, english
 from .flow_tools import add_doorbell, choose, start
 from .helpers import change, until
 
@@ -123,13 +123,14 @@ async def add_obama(hass: HomeAssistant) -> str:
 async def test_a_person_is_added_with_media(hass: HomeAssistant, entry: ConfigEntry, folder: Path) -> None:
     response = await act(hass, "add_person", {"name": " Barack ", "media": [item("obama"), item("obama2")]})
     (subentry,) = entry.subentries.values()
-    assert response == {"person_id": subentry.unique_id, "name": "Barack", "photos": 2}
+    listed = {"person_id": subentry.unique_id, "name": "Barack", "photos": 2}
+    assert response == {**listed, "advice": "right", "looks_like": []}
     assert subentry.title == "Barack"
     assert dict(subentry.data) == {"person_id": subentry.unique_id}
     assert entry.state is ConfigEntryState.LOADED
     (person,) = entry.runtime_data.persons
     assert (person.id, len(person.photos)) == (subentry.unique_id, 2)
-    assert await act(hass, "list_people", {}) == {"people": [response]}
+    assert await act(hass, "list_people", {}) == {"people": [listed]}
 
 
 async def test_a_person_is_added_with_what_the_camera_sees(
@@ -147,7 +148,7 @@ async def test_photos_are_added(hass: HomeAssistant, entry: ConfigEntry, folder:
     response = await act(
         hass, "add_photo", {"person": person_id if who == "id" else who, "media": [item("obama2")]}
     )
-    assert response == {"person_id": person_id, "name": "Barack", "photos": 2}
+    assert (response["person_id"], response["name"], response["photos"]) == (person_id, "Barack", 2)
     assert len(entry.runtime_data.person(person_id).photos) == 2
 
 
@@ -165,7 +166,13 @@ async def test_a_person_is_removed(hass: HomeAssistant, entry: ConfigEntry, fold
 async def test_a_bad_photo_adds_nobody(hass: HomeAssistant, entry: ConfigEntry, folder: Path) -> None:
     missing, nobody = item("missing"), media("media-source://nobody/1")
     for photos, said in (
-        ([item("obama"), item("brick")], ("photo_no_face", {})),
+        (
+            [item("obama"), item("brick")],
+            (
+                "photo_refused",
+                {"number": "2", "reason": english()["exceptions"]["photo_no_face"]["message"][:-1]},
+            ),
+        ),
         ([item("two")], ("photo_several_faces", {"count": "2"})),
         ([item("large")], ("photo_too_large", {"limit_mb": "10"})),
         ([media("media-source://media_source/local/notes.txt")], ("photo_not_an_image", {})),

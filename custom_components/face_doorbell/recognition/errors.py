@@ -72,6 +72,15 @@ class PhotoDoubtError(PhotoRefusedError):
     default_key = "photo_looks_like"
 
 
+class GalleryFileError(RecognitionError):
+    """A file is not one from which a gallery can be imported.
+
+    Keys: `gallery_file_unreadable`, `gallery_file_too_large` (`limit_mb`), `gallery_file_too_new`.
+    """
+
+    default_key = "gallery_file_unreadable"
+
+
 class PersonError(RecognitionError):
     """The person is not as the caller thinks.
 

@@ -4,14 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 import logging
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from ..model import Picture
+from .decision import Rule
 from .errors import EngineUnavailableError, PersonError, PhotoRefusedError, RecognitionError, disk_errors
 from .gallery import Gallery, NewPhoto, Person
+from .gallery_file import write_gallery
 from .gate import Gate
 from .model import Engine, FaceFinder, Recognition, SyncReport
+from .self_check import SelfCheck, check_gallery
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -149,6 +153,18 @@ class Recognizer:
         async with self._change():
             await asyncio.to_thread(self._gallery.remove_everyone)
             return await self._if_possible(self.engine.forget_everyone(self._gallery))
+
+    async def check(self, rule: Rule) -> SelfCheck:
+        """Compare all photos with each other; raises EngineUnavailableError `check_needs_doorbell`."""
+        if self._finder is None:
+            raise EngineUnavailableError("check_needs_doorbell")
+        async with self._change():
+            return await check_gallery(self._gallery, self._finder, rule)
+
+    async def export(self, file: Path) -> int:
+        """Write all persons and photos into a zip file; returns how many photos."""
+        async with self._change():
+            return await asyncio.to_thread(write_gallery, self._gallery, file)
 
     async def close(self) -> None:
         """Wait for a change that is under way, then release the engine; nothing can be changed any more."""
