@@ -16,7 +16,7 @@ from .bridge import BridgeError
 from .budget import async_get_budget
 from .const import DOMAIN, MANUFACTURER, EntryKind
 from .coordinator import DoorbellCoordinator, bridge_client
-from .engines import make_recognizer, storage
+from .engines import doorbell_stands_in, make_recognizer, storage
 from .entries import (
     AnyEntry,
     DoorbellEntry,
@@ -31,8 +31,11 @@ from .follow import async_apply_options, async_follow_options
 from .gallery_actions import GalleryDownloadView
 from .panel import DashboardPanel
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
+from .recognition.fallback import ENGINE_ERRORS
 from .repairs import async_bridge_is_well
 from .services import async_setup_services
+from .trouble import async_take_back
+from .upkeep import async_keep_in_sync
 from .views import FaceThumbnailView, PersonPhotoView, VisitPictureView, VisitThumbnailView
 from .visits import PICTURES, VISITS, VisitFilter, VisitLog, VisitPictures
 
@@ -105,6 +108,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: AnyEntry) -> None:
             await _forget_doorbell(hass, entry)
         case EntryKind.RECOGNITION:
             await _forget_persons(hass, entry)
+            async_take_back(hass)
 
 
 async def _setup_doorbell(hass: HomeAssistant, entry: DoorbellEntry) -> None:
@@ -121,14 +125,15 @@ async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> No
     try:
         await _match_visits(hass, entry)
         await recognizer.start(person_names(entry))
-    except EngineAuthError as err:
-        await recognizer.close()
-        raise ConfigEntryAuthFailed(**recognition_error_text(err)) from err
     except RecognitionError as err:
-        await recognizer.close()
-        raise ConfigEntryNotReady(**recognition_error_text(err)) from err
+        # A doorbell that recognizes by itself stands in until AWS can be reached.
+        if not (isinstance(err, ENGINE_ERRORS) and doorbell_stands_in(hass, entry)):
+            await recognizer.close()
+            failed = ConfigEntryAuthFailed if isinstance(err, EngineAuthError) else ConfigEntryNotReady
+            raise failed(**recognition_error_text(err)) from err
     entry.runtime_data = recognizer
     async_apply_options(hass, entry)
+    async_keep_in_sync(hass, entry)
     dr.async_get(hass).async_get_or_create(
         config_entry_id=entry.entry_id,
         identifiers={(DOMAIN, entry.entry_id)},

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+import logging
 from time import monotonic
 from typing import Final, NamedTuple
 
@@ -12,12 +13,14 @@ from homeassistant.util import dt as dt_util
 
 from .bridge import Ring
 from .burst import Look, RingBurst, look
-from .entries import RecognitionEntry, async_ready_recognition, person_names
+from .entries import RecognitionEntry, async_ready_recognition, late_after, person_names
 from .model import SAME_FACE, Box, Embedding, Face, Outcome
 from .recognition.errors import EngineAuthError, RecognitionError
 from .visits import Timings, Visit, VisitFace, VisitPicture, VisitRing
 
 # An engine has answered by then: who presses later has come back, or is somebody else.
+_LOGGER = logging.getLogger(__name__)
+
 SAME_VISIT_S: Final = 30
 
 
@@ -83,11 +86,17 @@ class Attendance:
         visit = await self._recognize(hass) if recognize else await self._undecided()
         self._decided = True
         self.lap("decision")
+        late = not self.missed and (self._laps["decision"] > late_after(hass) * 1000)
+        if late:
+            _LOGGER.warning(
+                "The answer to a ring came %s ms after the press, too late", self._laps["decision"]
+            )
         shots = self.burst.shots
         visit = replace(
             visit,
             test=all(ring.test for ring in self._rings),
             more_rings=tuple(self._more_rings),
+            late=late,
             pictures=tuple(VisitPicture(shot.n, shot.at_ms) for shot in shots),
             timings=self.timings,
         )
@@ -122,6 +131,8 @@ class Attendance:
             self._visit,
             outcome=answer.outcome,
             engine=answer.engine,
+            fallback=answer.instead_of is not None,
+            reason=answer.instead_of,
             picture=counts.shot.n,
             faces=tuple(
                 VisitFace(

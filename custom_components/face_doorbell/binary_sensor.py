@@ -36,8 +36,8 @@ class RecognizedSensor(VisitEntity, BinarySensorEntity):
         visit = self.visit
         if visit is None or visit.outcome is None:
             return None
-        # Who was named later did not stand recognized at the door: nothing is to be welcomed or opened for that.
-        if visit.outcome is Outcome.RECOGNIZED and all(face.by_user for face in visit.known):
+        # Who was named or recognized too late has gone: nothing is to be welcomed or opened for that.
+        if visit.outcome is Outcome.RECOGNIZED and (visit.late or all(face.by_user for face in visit.known)):
             return False
         return STATES.get(visit.outcome)
 

@@ -39,6 +39,11 @@ CONF_MARGIN: Final = "margin"
 # Recognition entry: option, US dollars a month; missing: no limit
 CONF_BUDGET: Final = "budget"
 
+# Recognition entry: options, whether the doorbell answers when AWS cannot, and after how many seconds it is too late
+CONF_FALLBACK: Final = "fallback"
+CONF_LATE: Final = "late_after"
+DEFAULT_LATE: Final = 10  # s: nobody waits longer for an answer, and no automation should greet a back
+
 # Recognition entry: options, how long visits are kept and how many
 CONF_KEEP_RECOGNIZED: Final = "keep_recognized_days"
 CONF_KEEP_OTHERS: Final = "keep_others_days"

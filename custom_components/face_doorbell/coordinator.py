@@ -360,7 +360,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         last = self.data.last_visit
         if last is None or visit.at >= last.at:
             self._show(replace(self.data, last_visit=visit))
-        if visit.outcome and not visit.missed:
+        if visit.outcome and not visit.missed and not visit.late:
             for listener in list(self._visit_listeners):
                 listener(visit)
         if visit.outcome:
@@ -378,7 +378,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
 
     async def _answer(self, attendance: Attendance, visit: Visit) -> None:
         """Light the LEDs, if somebody still waits for an answer."""
-        if visit.outcome is None or visit.missed:
+        if visit.outcome is None or visit.missed or visit.late:
             return
         try:
             for light in ANSWERS[visit.outcome]:

@@ -1,10 +1,11 @@
 """From the settings of the recognition entry to what recognizes."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 
 from .budget import BUDGET
 from .const import (
@@ -19,13 +20,16 @@ from .const import (
     CONF_SESSION_TOKEN,
     DOMAIN,
     ENGINE_REKOGNITION,
+    EntryKind,
 )
-from .entries import AnyDoorbell, RecognitionEntry, rule
+from .entries import AnyDoorbell, RecognitionEntry, kind, rule, stands_by
+from .recognition.fallback import FallbackEngine
 from .recognition.gallery import Gallery
 from .recognition.local import LocalEngine
 from .recognition.model import Engine
 from .recognition.recognizer import Recognizer
 from .recognition.rekognition import AwsSettings, Mode, RekognitionEngine
+from .trouble import async_report
 
 
 def storage(hass: HomeAssistant) -> Path:
@@ -52,7 +56,23 @@ def aws_settings(data: Mapping[str, Any]) -> AwsSettings:
     )
 
 
+@callback
+def doorbell_stands_in(hass: HomeAssistant, entry: RecognitionEntry) -> bool:
+    """Return whether a doorbell answers when AWS cannot; it may be connected later only."""
+    doorbells = (
+        each for each in hass.config_entries.async_entries(DOMAIN) if kind(each) is EntryKind.DOORBELL
+    )
+    return entry.data[CONF_ENGINE] == ENGINE_REKOGNITION and stands_by(entry) and any(doorbells)
+
+
 def _engine(hass: HomeAssistant, entry: RecognitionEntry) -> Engine:
     if entry.data[CONF_ENGINE] == ENGINE_REKOGNITION:
-        return RekognitionEngine(aws_settings(entry.data), rule(entry), hass.data[BUDGET].usage)
+        engine = RekognitionEngine(aws_settings(entry.data), rule(entry), hass.data[BUDGET].usage)
+        fallback = FallbackEngine(engine, _local(hass, entry), partial(async_report, hass, entry))
+        fallback.enabled = stands_by(entry)
+        return fallback
+    return _local(hass, entry)
+
+
+def _local(hass: HomeAssistant, entry: RecognitionEntry) -> Engine:
     return LocalEngine(AnyDoorbell(hass), rule(entry))

@@ -10,14 +10,17 @@ from homeassistant.const import CONF_ID
 from homeassistant.core import HomeAssistant, callback
 
 from .const import (
+    CONF_FALLBACK,
     CONF_KEEP_MB,
     CONF_KEEP_OTHERS,
     CONF_KEEP_RECOGNIZED,
     CONF_KEEP_VISITS,
     CONF_KIND,
+    CONF_LATE,
     CONF_MARGIN,
     CONF_PERSON_ID,
     CONF_THRESHOLD,
+    DEFAULT_LATE,
     DOMAIN,
     SUBENTRY_PERSON,
     EntryKind,
@@ -107,6 +110,18 @@ def rule(entry: RecognitionEntry) -> Rule:
     return Rule(
         entry.options.get(CONF_THRESHOLD, DEFAULT_THRESHOLD), entry.options.get(CONF_MARGIN, DEFAULT_MARGIN)
     )
+
+
+def stands_by(entry: RecognitionEntry) -> bool:
+    """Return whether the doorbells are to answer when AWS cannot."""
+    return bool(entry.options.get(CONF_FALLBACK, True))
+
+
+@callback
+def late_after(hass: HomeAssistant) -> float:
+    """Return how many seconds after the press an answer is too late to act on."""
+    entry = recognition_entry(hass)
+    return float(entry.options.get(CONF_LATE, DEFAULT_LATE) if entry else DEFAULT_LATE)
 
 
 def retention(entry: RecognitionEntry | None) -> Retention:

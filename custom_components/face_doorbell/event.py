@@ -90,6 +90,7 @@ class VisitorEvent(VisitEntity, EventEntity):
                 "decision_ms": visit.timings.decision,
                 "reason": visit.reason,
                 "engine": visit.engine,
+                "fallback": visit.fallback,
             },
         )
         self.async_write_ha_state()

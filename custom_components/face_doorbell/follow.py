@@ -5,7 +5,8 @@ from homeassistant.util.hass_dict import HassKey
 
 from .budget import BUDGET
 from .const import CONF_BUDGET, DOMAIN
-from .entries import RecognitionEntry, retention, rule
+from .entries import RecognitionEntry, retention, rule, stands_by
+from .recognition.fallback import FallbackEngine
 from .visits import VISITS
 
 # What the loaded recognition was made of.
@@ -16,7 +17,10 @@ _MADE_OF: HassKey[object] = HassKey(f"{DOMAIN}_recognition_made_of")
 def async_apply_options(hass: HomeAssistant, entry: RecognitionEntry) -> None:
     """Let the options count from now on; the entry's engine is in place."""
     hass.data[_MADE_OF] = _made_of(entry)
-    entry.runtime_data.engine.rule = rule(entry)
+    engine = entry.runtime_data.engine
+    engine.rule = rule(entry)
+    if isinstance(engine, FallbackEngine):
+        engine.enabled = stands_by(entry)
     hass.data[BUDGET].async_set_limit(entry.options.get(CONF_BUDGET))
 
 

@@ -28,6 +28,8 @@ def public_visit(hass: HomeAssistant, visit: Visit) -> JsonObjectType:
         "outcome": visit.outcome,
         "reason": visit.reason,
         "engine": visit.engine,
+        "fallback": visit.fallback,
+        "late": visit.late,
         "missed": visit.missed,
         "replay": visit.replay,
         "test": visit.test,

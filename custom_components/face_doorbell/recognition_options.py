@@ -5,6 +5,7 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
 from homeassistant.const import PERCENTAGE, UnitOfInformation, UnitOfTime
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -14,24 +15,30 @@ from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .const import (
+    CONF_BUDGET,
+    CONF_FALLBACK,
     CONF_KEEP_MB,
     CONF_KEEP_OTHERS,
     CONF_KEEP_RECOGNIZED,
     CONF_KEEP_VISITS,
+    CONF_LATE,
     CONF_MARGIN,
     CONF_THRESHOLD,
+    DEFAULT_LATE,
 )
 from .entries import MB
 from .naming import FORGET_EVERYONE, Removal, async_forget_everyone, is_confirmed
-from .recognition.decision import DEFAULT_MARGIN, DEFAULT_THRESHOLD
+from .recognition.decision import DEFAULT_MARGIN, DEFAULT_THRESHOLD, LEAST_THRESHOLD
 from .recognition.errors import RecognitionError
+from .recognition.prices import CURRENCY
 from .visits import VISITS, Retention
 
 CONF_CONFIRM: Final = "confirm"
 
-# Below this an engine confuses strangers with persons; a margin beyond it leaves everybody unknown.
-LEAST_THRESHOLD: Final = 50
-LARGEST_MARGIN: Final = 20
+LARGEST_MARGIN: Final = 20  # beyond it everybody would be unknown
+
+LATEST: Final = 60  # s: whoever is still there by then will ring again
+STEPS: Final = ("decision", "limits", "retention", "forget_everyone")
 
 USUAL: Final = Retention()
 
@@ -69,6 +76,17 @@ RETENTION_SCHEMA: Final = vol.Schema(
         vol.Required(CONF_KEEP_MB, default=USUAL.size // MB): _number(10_000, UnitOfInformation.MEGABYTES),
     }
 )
+LIMITS_SCHEMA: Final = vol.Schema(
+    {
+        vol.Optional(CONF_BUDGET): NumberSelector(
+            NumberSelectorConfig(
+                min=0, step=0.01, unit_of_measurement=f"{CURRENCY}/month", mode=NumberSelectorMode.BOX
+            )
+        ),
+        vol.Required(CONF_FALLBACK, default=True): BooleanSelector(),
+        vol.Required(CONF_LATE, default=DEFAULT_LATE): _number(LATEST, UnitOfTime.SECONDS),
+    }
+)
 CONFIRM_SCHEMA: Final = vol.Schema({vol.Required(CONF_CONFIRM): TextSelector()})
 
 
@@ -77,11 +95,15 @@ class RecognitionOptionsFlow(OptionsFlow):
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask what to change."""
-        return self.async_show_menu(step_id="init", menu_options=["decision", "retention", "forget_everyone"])
+        return self.async_show_menu(step_id="init", menu_options=list(STEPS))
 
     async def async_step_decision(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for threshold and margin."""
         return self._options("decision", DECISION_SCHEMA, user_input)
+
+    async def async_step_limits(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask what AWS may cost, who answers when it cannot, and when that is too late."""
+        return self._options("limits", LIMITS_SCHEMA, user_input)
 
     async def async_step_retention(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask how long visits are kept; show how many there are."""
@@ -118,7 +140,8 @@ class RecognitionOptionsFlow(OptionsFlow):
         """Ask for some of the options; the others stay."""
         options = self.config_entry.options
         if user_input is not None:
-            return self.async_create_entry(data={**options, **user_input})
+            kept = {option: value for option, value in options.items() if option not in schema.schema}
+            return self.async_create_entry(data=kept | user_input)
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(schema, options),

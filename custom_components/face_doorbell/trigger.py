@@ -22,7 +22,7 @@ from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .const import DOMAIN
-from .coordinator import RANG, TOO_OLD_MS, VISITED, DoorbellCoordinator, Rang
+from .coordinator import RANG, VISITED, DoorbellCoordinator, Rang
 from .entries import certainty
 from .model import Outcome
 from .targets import CONF_PERSONS, PERSONS, meant, targeted_entry_ids
@@ -164,7 +164,7 @@ async def async_get_triggers(hass: HomeAssistant) -> dict[str, type[Trigger]]:
 
 
 def _late(visit: Visit) -> bool:
-    return visit.missed or (visit.timings.decision or 0) > TOO_OLD_MS
+    return visit.missed or visit.late
 
 
 def _door(door: DoorbellCoordinator, visit_id: str) -> dict[str, Any]:

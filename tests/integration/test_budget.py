@@ -61,9 +61,10 @@ def issues(hass: HomeAssistant) -> set[str]:
 
 
 async def options(hass: HomeAssistant, entry: MockConfigEntry, **changed: Any) -> None:
-    step = await hass.config_entries.options.async_init(entry.entry_id)
-    told = {"threshold": 90, "margin": 2, **changed}
-    step = await hass.config_entries.options.async_configure(step["flow_id"], told)
+    flows = hass.config_entries.options
+    step = await flows.async_init(entry.entry_id)
+    await flows.async_configure(step["flow_id"], {"next_step_id": "limits"})
+    step = await flows.async_configure(step["flow_id"], changed)
     assert step["type"] == "create_entry"
     await hass.async_block_till_done()
 

@@ -34,11 +34,15 @@ class FaceAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """An engine's answer for one picture: every face, and how many billed calls of each kind it took."""
+    """An engine's answer for one picture: every face, and how many billed calls of each kind it took.
+
+    `instead_of`: it stands in for the engine that was chosen, which failed with this key.
+    """
 
     engine: str
     faces: tuple[FaceAnswer, ...]
     calls: Mapping[str, int] = field(default_factory=dict)
+    instead_of: str | None = None
 
     @property
     def outcome(self) -> Outcome:

@@ -58,7 +58,9 @@ class Visit:
     """What Home Assistant made of a ring; `visit_id` is the ring's id, `more_rings` came while it was being decided.
 
     `at_sure`: not when the bridge came back from a power cut and had no right clock at the ring or has none now.
-    `missed`: it was too old to answer. `outcome` is None when nobody was asked; `reason` is the key of a failure,
+    `missed`: it was too old to answer. `late`: the answer came when nobody waited for it any more. `fallback`: the
+    engine that was chosen failed and another answered. `outcome` is None when nobody was asked; `reason` is the key of
+    a failure,
     `picture` the number of the picture that decided, whose faces these are.
     """
 
@@ -68,10 +70,12 @@ class Visit:
     at_sure: bool = True
     replay: bool = False
     missed: bool = False
+    late: bool = False
     test: bool = False
     outcome: Outcome | None = None
     reason: str | None = None
     engine: str | None = None
+    fallback: bool = False
     faces: tuple[VisitFace, ...] = ()
     more_rings: tuple[VisitRing, ...] = ()
     pictures: tuple[VisitPicture, ...] = ()
