@@ -29,7 +29,7 @@ from .entries import (
 from .errors import recognition_error_text
 from .follow import async_apply_options, async_follow_options
 from .gallery_actions import GalleryDownloadView
-from .panel import DashboardPanel
+from .panel import async_setup_frontend
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
 from .recognition.fallback import ENGINE_ERRORS
 from .repairs import async_bridge_is_well
@@ -38,6 +38,7 @@ from .trouble import async_take_back
 from .upkeep import async_keep_in_sync
 from .views import FaceThumbnailView, PersonPhotoView, VisitPictureView, VisitThumbnailView
 from .visits import PICTURES, VISITS, VisitFilter, VisitLog, VisitPictures
+from .websocket_api import async_setup_websocket_api
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     ):
         hass.http.register_view(view)
     async_setup_services(hass)
-    await DashboardPanel(hass).async_follow()
+    async_setup_websocket_api(hass)
+    await async_setup_frontend(hass)
     return True
 
 

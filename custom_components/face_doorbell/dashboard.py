@@ -30,9 +30,9 @@ _HALF: Final[Config] = {"columns": 6, "rows": 1}
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A doorbell: its name, and its entities that are switched on and not hidden, by their keys."""
+    """A doorbell: its device, and its entities that are switched on and not hidden, by their keys."""
 
-    doorbell_id: str
+    device_id: str
     name: str
     entities: Mapping[str, str]
 
@@ -67,7 +67,7 @@ def _view(door: Door, members: Sequence[Member], texts: Mapping[str, str], *, wi
     ]
     return {
         "title": door.name,
-        "path": door.doorbell_id,
+        "path": door.device_id,
         "type": "sections",
         "max_columns": 3,
         "dense_section_placement": True,
@@ -133,7 +133,7 @@ def _last_visitor(door: Door) -> Iterator[Config]:
 
 
 def _visits(door: Door) -> Iterator[Config]:
-    yield {"type": CARD, "doorbell_id": door.doorbell_id, "grid_options": _WIDE}
+    yield {"type": CARD, "device_id": door.device_id, "grid_options": _WIDE}
 
 
 def _people(members: Sequence[Member]) -> Iterator[Config]:

@@ -5,9 +5,11 @@ it cannot be had any more, all else goes on.
 """
 
 import logging
+from pathlib import Path
 from typing import Any, Final, override
 
 from homeassistant.components import frontend
+from homeassistant.components.http import StaticPathConfig
 from homeassistant.components.lovelace.const import (
     DOMAIN as LOVELACE,
     LOVELACE_DATA,
@@ -22,6 +24,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.json import json_bytes, json_fragment
 from homeassistant.helpers.translation import async_get_translations
+from homeassistant.loader import async_get_integration
 
 from .const import CONF_PERSON_ID, DOMAIN, SUBENTRY_PERSON, EntryKind
 from .dashboard import Config, Door, Member, build_dashboard
@@ -30,13 +33,25 @@ from .entries import AnyEntry, kind, recognition_entry
 _LOGGER = logging.getLogger(__name__)
 
 URL_PATH: Final = "face-doorbell"
+SCRIPT: Final = Path(__file__).parent / "frontend" / "face-doorbell.js"
+SCRIPT_URL: Final = "/face_doorbell/face-doorbell.js"
 ICON: Final = "mdi:doorbell-video"
 
 
 async def async_dashboard(hass: HomeAssistant) -> Config:
     """Return the dashboard of what there is now; without views when there is no doorbell."""
     texts = await _texts(hass)
-    return build_dashboard(_doors(hass), _members(hass), texts, with_card=False)
+    return build_dashboard(_doors(hass), _members(hass), texts, with_card=not hass.config.safe_mode)
+
+
+async def async_setup_frontend(hass: HomeAssistant) -> None:
+    """Show the dashboard while there is a doorbell, and load the card that is on it."""
+    version = (await async_get_integration(hass, DOMAIN)).version
+    await hass.http.async_register_static_paths(
+        [StaticPathConfig(SCRIPT_URL, str(SCRIPT), cache_headers=True)]
+    )
+    frontend.add_extra_js_url(hass, f"{SCRIPT_URL}?v={version}")
+    await DashboardPanel(hass).async_follow()
 
 
 class DashboardPanel(LovelaceConfig):
@@ -129,15 +144,19 @@ async def _texts(hass: HomeAssistant) -> dict[str, str]:
 
 
 def _doors(hass: HomeAssistant) -> list[Door]:
+    """Return the doorbells that have been connected at least once."""
     entries = hass.config_entries.async_entries(DOMAIN, include_ignore=False, include_disabled=False)
-    return [_door(hass, entry) for entry in entries if kind(entry) is EntryKind.DOORBELL]
+    doors = (_door(hass, entry) for entry in entries if kind(entry) is EntryKind.DOORBELL)
+    return [door for door in doors if door]
 
 
-def _door(hass: HomeAssistant, entry: AnyEntry) -> Door:
+def _door(hass: HomeAssistant, entry: AnyEntry) -> Door | None:
     doorbell_id: str = entry.data[CONF_ID]
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, doorbell_id), entry.entry_id)
-    name = (device.name_by_user or device.name) if device else None
-    return Door(doorbell_id, name or entry.title, _entities(hass, entry, doorbell_id))
+    if device is None:
+        return None
+    name = device.name_by_user or device.name or entry.title
+    return Door(device.id, name, _entities(hass, entry, doorbell_id))
 
 
 def _members(hass: HomeAssistant) -> list[Member]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from homeassistant.components.frontend import async_panel_exists
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.translation import async_get_translations
@@ -67,9 +68,9 @@ async def test_it_is_there_with_the_first_doorbell_and_goes_with_the_last(
     hass: HomeAssistant, bridge: RunningBridge, hass_ws_client: WebSocketGenerator
 ) -> None:
     await add_recognition(hass, ScriptedEngine())
-    ws = await hass_ws_client(hass)
-    assert await shown(ws) is None
+    assert not async_panel_exists(hass, URL_PATH)
     entry = await add_doorbell(hass, bridge)
+    ws = await hass_ws_client(hass)
     config = await shown(ws)
     assert config
     assert [view["title"] for view in config["views"]] == ["Front door"]
