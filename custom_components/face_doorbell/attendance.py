@@ -6,15 +6,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 import logging
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
+from uuid import uuid4
 
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
 
 from .bridge import Ring
-from .burst import Look, RingBurst, look
+from .burst import Look, RingBurst, Shot, look
 from .entries import RecognitionEntry, async_ready_recognition, late_after, person_names
-from .model import SAME_FACE, Box, Embedding, Face, Outcome
+from .model import SAME_FACE, Box, Embedding, Face, Outcome, Picture
 from .recognition.errors import EngineAuthError, RecognitionError
 from .visits import Timings, Visit, VisitFace, VisitPicture, VisitRing
 
@@ -47,6 +48,21 @@ class Attendance:
         self._decided = False
         self._laps: dict[str, int] = {}
         self._embeddings: Sequence[Embedding | None] = ()
+
+    @classmethod
+    def to_picture(cls, picture: Picture, doorbell_id: str) -> Self:
+        """Begin with a test ring that no bridge has sent, of a visitor who looks like this; no other ring joins it."""
+        ring = Ring(seq=0, ring_id=str(uuid4()), at=dt_util.utcnow(), test=True)
+        attendance = cls(ring, doorbell_id, missed=False)
+        attendance.burst.add(Shot(0, 0, good=True, picture=picture))
+        attendance.burst.end()
+        attendance._decided = True
+        return attendance
+
+    @property
+    def ring(self) -> Ring:
+        """The first ring."""
+        return self._rings[0]
 
     @property
     def visit_id(self) -> str:

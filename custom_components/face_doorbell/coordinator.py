@@ -173,6 +173,14 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         with bridge_errors(self.name):
             await self._live_connection.press()
 
+    @callback
+    def async_press_as(self, jpeg: bytes) -> str:
+        """Ring as a test by a visitor who looks like this, without the bridge; return the visit's id."""
+        attendance = Attendance.to_picture(Picture(jpeg), self.doorbell_id)
+        self._tell(Rang(attendance.ring, attendance.visit_id, missed=False))
+        self._begin(attendance)
+        return attendance.visit_id
+
     @override
     async def _async_update_data(self) -> DoorbellData:
         """Return what is known: the bridge reports every change by itself."""
@@ -309,14 +317,19 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         attendance = next(under_way, None) or Attendance(ring, self.doorbell_id, missed=missed)
         if ring.ring_id not in self._heard:
             self._heard.add(ring.ring_id)
-            rang = Rang(ring, attendance.visit_id, missed)
-            for listener in list(self._ring_listeners):
-                listener(rang)
-            async_dispatcher_send(self.hass, RANG, self, rang)
+            self._tell(Rang(ring, attendance.visit_id, missed))
         if attendance.visit_id == ring.ring_id:
-            attendance.lap("ring")
-            self._attending[ring.ring_id] = attendance
-            self._background(self._attend(attendance), "ring")
+            self._begin(attendance)
+
+    def _tell(self, rang: Rang) -> None:
+        for listener in list(self._ring_listeners):
+            listener(rang)
+        async_dispatcher_send(self.hass, RANG, self, rang)
+
+    def _begin(self, attendance: Attendance) -> None:
+        attendance.lap("ring")
+        self._attending[attendance.visit_id] = attendance
+        self._background(self._attend(attendance), "ring")
 
     async def _fetch(self, attendance: Attendance, message: RingPicture) -> None:
         burst = attendance.burst

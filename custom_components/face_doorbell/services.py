@@ -23,6 +23,7 @@ from .media import PICTURE_DOMAINS, Media, async_read_entity, async_read_media
 from .model import Picture
 from .naming import async_add_person
 from .public import public_advice, public_person
+from .recognition import images
 from .recognition.decision import Rule, certainty
 from .recognition.errors import PhotoRefusedError
 from .recognition.model import FaceAnswer
@@ -117,8 +118,12 @@ async def _list_people(call: ServiceCall) -> ServiceResponse:
 
 
 async def _ring(call: ServiceCall) -> ServiceResponse:
-    """Ring as a test; return the id of the visit that comes of it."""
+    """Ring as a test, with a picture of choice or what the camera sees; return the id of the visit of it."""
     coordinator: DoorbellCoordinator = doorbell(call).runtime_data
+    if {ATTR_ENTITY_ID, ATTR_MEDIA} & call.data.keys():
+        with translated():
+            jpeg = await call.hass.async_add_executor_job(images.prepare, await _read_image(call))
+        return {"visit_id": coordinator.async_press_as(jpeg)}
     rang: asyncio.Future[str] = call.hass.loop.create_future()
 
     @callback
@@ -160,7 +165,7 @@ ACTIONS: Final = (
     Action(
         name="ring",
         handler=_ring,
-        schema={vol.Required(ATTR_DEVICE_ID): cv.string},
+        schema={vol.Required(ATTR_DEVICE_ID): cv.string, **_image()},
         response=SupportsResponse.OPTIONAL,
     ),
 )
