@@ -7,6 +7,7 @@ from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, Config
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -39,13 +40,15 @@ from .entries import doorbell_entries
 from .entry_flow import EntryFlow
 from .recognition import rekognition
 from .recognition.errors import EngineSetupError, EngineUnavailableError, RecognitionError
-from .recognition.rekognition import REGIONS, Mode
+from .recognition.policy import BUCKET_NAME, REGION, policy_json
+from .recognition.rekognition import REGIONS, AwsSettings, Mode
 
 TITLE: Final = "Face recognition"
 UNIQUE_ID: Final = "recognition"  # there is one only
 DEFAULT_REGION: Final = "eu-west-1"  # allows ten times the requests of its neighbours
 DEFAULT_COLLECTION: Final = "face_doorbell"
 SECTION_ADVANCED: Final = "advanced"
+CONF_CREATE_BUCKET: Final = "create_bucket"  # only in the form, once the bucket is missing
 
 # Where the text of an engine's error belongs; what is not here concerns the form as a whole.
 ERROR_FIELDS: Final[Mapping[str, str]] = {
@@ -103,18 +106,25 @@ class RecognitionSteps(EntryFlow):
         schema = _settings_schema(keep_secret=bool(stored))
         errors: dict[str, str] = {}
         placeholders: Mapping[str, str] = {}
+        shown = user_input or _without_secrets(stored)
         if user_input is not None:
             data = _entered(user_input, stored)
             try:
+                if data.pop(CONF_CREATE_BUCKET, False):
+                    await rekognition.create_bucket(aws_settings(data))
                 await _check(self.hass, data)
             except RecognitionError as err:
                 errors, placeholders = {ERROR_FIELDS.get(err.key, "base"): err.key}, err.placeholders
+                if err.key == "bucket_missing":
+                    schema = schema.extend(
+                        {vol.Optional(CONF_CREATE_BUCKET, default=False): BooleanSelector()}
+                    )
             else:
                 return self._save({CONF_ENGINE: ENGINE_REKOGNITION, **data})
         return self.async_show_form(
             step_id="rekognition",
-            data_schema=self.add_suggested_values_to_schema(schema, user_input or _without_secrets(stored)),
-            description_placeholders=placeholders,
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
+            description_placeholders={**placeholders, "policy": _policy(shown)},
             errors=errors,
         )
 
@@ -195,7 +205,7 @@ def _entered(user_input: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[s
     """
     fields = {**user_input, **user_input.get(SECTION_ADVANCED, {})}
     fields.pop(SECTION_ADVANCED, None)
-    entered = {field: value.strip() for field, value in fields.items()}
+    entered = {field: value.strip() if isinstance(value, str) else value for field, value in fields.items()}
     entered = {field: value for field, value in entered.items() if value or field not in MAY_BE_EMPTY}
     if entered.get(CONF_SECRET_ACCESS_KEY):
         return entered
@@ -207,6 +217,19 @@ def _without_secrets(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return what may be shown of stored settings, as the form wants it."""
     shown = {key: value for key, value in stored.items() if key != CONF_SECRET_ACCESS_KEY}
     return {**shown, SECTION_ADVANCED: {CONF_ENDPOINT_URL: stored.get(CONF_ENDPOINT_URL)}}
+
+
+def _policy(shown: Mapping[str, Any]) -> str:
+    """Return the policy that the access key needs, as far as the form is filled in."""
+    return policy_json(
+        AwsSettings(
+            access_key_id="",
+            secret_access_key="",
+            region=shown.get(CONF_REGION, REGION),
+            bucket=shown.get(CONF_BUCKET, BUCKET_NAME),
+            collection=shown.get(CONF_COLLECTION, DEFAULT_COLLECTION),
+        )
+    )
 
 
 async def _check(hass: HomeAssistant, data: Mapping[str, Any]) -> None:

@@ -196,11 +196,38 @@ async def test_a_bucket_in_another_region_is_said_at_the_region(hass: HomeAssist
     before = cloud.state()
     step = await answer(hass, step, {**SETTINGS, "region": "us-east-1"})
     assert step["errors"] == {"region": "wrong_region"}
-    assert step["description_placeholders"] == {"bucket": BUCKET, "region": REGION}
+    assert {"bucket": BUCKET, "region": REGION}.items() <= step["description_placeholders"].items()
     assert hass.config_entries.async_entries(DOMAIN) == []
     assert cloud.state() == before
     step = await answer(hass, step, SETTINGS)
     assert step["type"] == "create_entry"
+
+
+@pytest.mark.parametrize("region", [REGION, "us-east-1"])
+async def test_a_missing_bucket_is_created_private_and_encrypted(
+    hass: HomeAssistant, cloud: Cloud, region: str
+) -> None:
+    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
+    assert "BUCKET" in step["description_placeholders"]["policy"]
+    settings = {**SETTINGS, "bucket": "our-new-bucket", "region": region}
+    step = await answer(hass, step, settings)
+    assert step["errors"] == {"bucket": "bucket_missing"}
+    assert "arn:aws:s3:::our-new-bucket/face_doorbell/*" in step["description_placeholders"]["policy"]
+    with cloud.failing("CreateBucket", "AccessDenied"):
+        step = await answer(hass, step, {**settings, "create_bucket": True})
+    assert step["errors"] == {"base": "missing_permission"}
+    assert step["description_placeholders"]["action"] == "s3:CreateBucket"
+
+    step = await answer(hass, step, settings)
+    step = await answer(hass, step, {**settings, "create_bucket": True})
+    assert step["type"] == "create_entry"
+    assert "create_bucket" not in step["result"].data
+    where = {"Bucket": "our-new-bucket"}
+    assert cloud.s3.head_bucket(**where)["BucketRegion"] == region
+    public = cloud.s3.get_public_access_block(**where)["PublicAccessBlockConfiguration"]
+    assert set(public.values()) == {True}
+    (rule,) = cloud.s3.get_bucket_encryption(**where)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
 
 
 async def test_a_mistake_is_said_at_its_field(hass: HomeAssistant, cloud: Cloud) -> None:

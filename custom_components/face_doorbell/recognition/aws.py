@@ -205,6 +205,9 @@ _S3_ACTIONS: Final[Mapping[str, str]] = {
     "PutObject": "s3:PutObject",
     "GetObject": "s3:GetObject",
     "DeleteObjects": "s3:DeleteObject",
+    "CreateBucket": "s3:CreateBucket",
+    "PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "PutBucketEncryption": "s3:PutEncryptionConfiguration",
 }
 
 

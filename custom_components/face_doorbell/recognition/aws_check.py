@@ -3,9 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 import uuid
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,6 +20,8 @@ from .usage import Usage
 
 if TYPE_CHECKING:
     from types_boto3_rekognition.type_defs import ImageTypeDef
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.literals import BucketLocationConstraintType
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # S3's rules for new buckets
 _COLLECTION: Final = re.compile(
@@ -35,6 +38,51 @@ async def check(settings: AwsSettings, usage: Usage | None = None) -> None:
     Costs about half a cent: a picture without a face is sent through every kind of billed call once.
     """
     await asyncio.to_thread(_check, settings, usage)
+
+
+async def create_bucket(settings: AwsSettings) -> None:
+    """Create the bucket, private and encrypted; raises `bucket_taken`, and `missing_permission` as for all else.
+
+    A bucket that is ours already is made private and encrypted.
+    """
+    await asyncio.to_thread(_create_bucket, settings)
+
+
+def _create_bucket(settings: AwsSettings) -> None:
+    aws = Aws(settings)
+    try:
+        aws.run(lambda clients: _create(clients.s3, settings))
+    finally:
+        aws.close()
+
+
+def _create(s3: S3Client, settings: AwsSettings) -> None:
+    # The oldest region is the only one that must not be named.
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        if settings.region == "us-east-1":
+            s3.create_bucket(Bucket=settings.bucket)
+        else:
+            s3.create_bucket(
+                Bucket=settings.bucket,
+                CreateBucketConfiguration={
+                    "LocationConstraint": cast("BucketLocationConstraintType", settings.region)
+                },
+            )
+    s3.put_public_access_block(
+        Bucket=settings.bucket,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": True,
+            "BlockPublicPolicy": True,
+            "IgnorePublicAcls": True,
+            "RestrictPublicBuckets": True,
+        },
+    )
+    s3.put_bucket_encryption(
+        Bucket=settings.bucket,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        },
+    )
 
 
 def _check(settings: AwsSettings, usage: Usage | None) -> None:

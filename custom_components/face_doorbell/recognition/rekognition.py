@@ -13,7 +13,7 @@ import uuid
 from ..model import SAME_FACE, Box, Face, Picture
 from . import images
 from .aws import REGIONS, Aws, AwsSettings, Clients, Mode
-from .aws_check import check
+from .aws_check import check, create_bucket
 from .decision import Rule, decide
 from .errors import EngineSetupError, EngineUnavailableError, PhotoRefusedError, RecognitionError
 from .gallery import Gallery
@@ -25,7 +25,7 @@ from .usage import Usage
 if TYPE_CHECKING:
     from types_boto3_rekognition.type_defs import BoundingBoxTypeDef, FaceDetailTypeDef, ImageTypeDef
 
-__all__ = ["REGIONS", "AwsSettings", "Mode", "RekognitionEngine", "check"]
+__all__ = ["REGIONS", "AwsSettings", "Mode", "RekognitionEngine", "check", "create_bucket"]
 
 _LOGGER = logging.getLogger(__name__)
 
