@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClien
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.face_doorbell.recognition.errors import EngineUnavailableError
+from pi_bridge.model import Output
 from tests import photos
 from tests.bridge.doubles import RunningBridge
 
@@ -608,3 +609,78 @@ async def test_who_was_at_the_door_with_all_inputs(
     assert (await ask(hass, "Wer war da?")).startswith("Ein Fremder, ")
     await press(())
     assert (await ask(hass, "Wer war da?")).startswith("Jemand, ")
+
+
+# Chime
+
+
+async def test_the_chime_sounds_on_the_real_buzzer(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, bridge: RunningBridge, press: Press
+) -> None:
+    await use(hass, hass_ws_client, "chime", doorbell=DOORBELL, sirens=[BUZZER])
+
+    await press((STRANGER,))
+
+    await until(lambda: bridge.running.bridge.outputs.playing[Output.BUZZER] == "fast")
+
+
+async def test_the_chime_has_a_sound_for_each_outcome(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    await use(hass, hass_ws_client, "chime", doorbell=DOORBELL, sirens=[BUZZER])
+    sounds = async_mock_service(hass, "siren", "turn_on")
+
+    for answer in (ANN, (STRANGER,), (), EngineUnavailableError("throttled")):
+        await press(answer)
+
+    assert [call.data for call in sounds] == [
+        {"entity_id": [BUZZER], "tone": "double", "duration": 2},
+        {"entity_id": [BUZZER], "tone": "fast", "duration": 2},
+    ]
+
+
+async def test_the_chime_with_all_inputs(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    await use(
+        hass,
+        hass_ws_client,
+        "chime",
+        doorbell=[DOORBELL],
+        sirens=[BUZZER, "siren.hall"],
+        recognized="none",
+        unknown_visitor="double",
+        no_face="blink",
+        failed="on",
+        duration=5,
+        quiet_from="12:00:00",
+        quiet_until="12:00:00",
+    )
+    sounds = async_mock_service(hass, "siren", "turn_on")
+
+    for answer in (ANN, (STRANGER,), (), EngineUnavailableError("throttled")):
+        await press(answer)
+
+    assert [call.data["tone"] for call in sounds] == ["double", "blink", "on"]
+    assert sounds[0].data["entity_id"] == [BUZZER, "siren.hall"]
+    assert sounds[0].data["duration"] == 5
+
+
+async def test_the_chime_is_silent_in_quiet_hours(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    await use(
+        hass,
+        hass_ws_client,
+        "chime",
+        doorbell=DOORBELL,
+        sirens=[BUZZER],
+        quiet_from="00:00:01",
+        quiet_until="00:00:00",
+    )
+    sounds = async_mock_service(hass, "siren", "turn_on")
+
+    await press(ANN)
+
+    assert not sounds
+    assert state(hass, VISITOR).attributes["event_type"] == "recognized"
