@@ -34,4 +34,6 @@ async def async_follow_options(hass: HomeAssistant, entry: RecognitionEntry) -> 
 
 
 def _made_of(entry: RecognitionEntry) -> object:
-    return entry.entry_id, entry.title, dict(entry.data), dict(entry.subentries)
+    # Home Assistant changes a subentry where it is.
+    persons = [subentry.as_dict() for subentry in entry.subentries.values()]
+    return entry.entry_id, entry.title, dict(entry.data), persons
