@@ -2,25 +2,33 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
+import shutil
+from typing import Any
 from uuid import uuid4
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
+from PIL import Image
 import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.face_doorbell.attendance import Attendance
 from custom_components.face_doorbell.bridge import Ring
 from custom_components.face_doorbell.const import DOMAIN
-from custom_components.face_doorbell.model import Box, Outcome
+from custom_components.face_doorbell.model import Box, Embedding, Outcome
+from custom_components.face_doorbell.recognition.images import THUMBNAIL_BYTES
 from custom_components.face_doorbell.visits import (
     VISITS,
+    ChangeKind,
     Retention,
     Timings,
     Visit,
+    VisitChange,
     VisitFace,
+    VisitFilter,
     VisitLog,
     VisitPicture,
 )
@@ -28,6 +36,7 @@ from tests import photos
 from tests.bridge.doubles import RunningBridge
 
 from .helpers import (
+    BOX,
     LAST_PICTURE,
     LAST_VISITOR,
     RECOGNIZED,
@@ -305,3 +314,119 @@ async def test_no_other_file_is_served(
     answer = await client.get(f"/api/face_doorbell/visits/{path.format(visit_id=visit_id)}")
 
     assert answer.status == 404
+
+
+# What others ask of the log
+
+
+def at(minutes_ago: int, **changes: Any) -> Visit:
+    return replace(visit(dt_util.utcnow() - timedelta(minutes=minutes_ago)), **changes)
+
+
+async def test_visits_are_found_by_what_is_wanted(log: VisitLog) -> None:
+    stranger = VisitFace(Box(0.1, 0.2, 0.3, 0.4))
+    ann = at(3)
+    missed = at(2, missed=True, faces=(stranger,), outcome=Outcome.UNKNOWN)
+    elsewhere = at(1, doorbell_id="another", outcome=Outcome.NO_FACE, faces=())
+    for each in (elsewhere, ann, missed):
+        await log.async_add(each, {})
+    for wanted, found in (
+        (VisitFilter(), [elsewhere, missed, ann]),
+        (VisitFilter(doorbell_id="another"), [elsewhere]),
+        (VisitFilter(person_id="ann-1"), [ann]),
+        (VisitFilter(outcome=Outcome.NO_FACE), [elsewhere]),
+        (VisitFilter(missed=True), [missed]),
+        (VisitFilter(missed=False, doorbell_id="9f3c21ab"), [ann]),
+    ):
+        assert log.query(wanted) == found
+        assert log.count(wanted) == len(found)
+    assert log.last_visits() == {"ann-1": ann}
+
+
+async def test_pages_go_on_where_the_last_one_ended(log: VisitLog) -> None:
+    moment = dt_util.utcnow()
+    visits = [await log.async_add(visit(moment), {}) for _ in range(5)]  # at the same moment
+    first = log.query(limit=2)
+    await log.async_add(at(-1), {})  # somebody rings meanwhile
+    await log.async_forget([first[-1].visit_id])
+    rest = log.query(before=first[-1].cursor, limit=10)
+    assert {each.visit_id for each in (*first, *rest)} == {each.visit_id for each in visits}
+    assert len(first) + len(rest) == len(visits)
+
+
+async def test_changes_are_told(log: VisitLog) -> None:
+    told: list[VisitChange] = []
+    stop = log.async_subscribe(told.append)
+    stored = await log.async_add(at(1), {0: JPEG})
+    changed = await log.async_change(stored.visit_id, lambda visit: replace(visit, test=True))
+    await log.async_change(stored.visit_id, lambda visit: visit)  # no change
+    await log.async_forget([stored.visit_id, "nobody"])
+    stop()
+    await log.async_add(at(1), {})
+    assert changed
+    assert told == [
+        VisitChange(ChangeKind.ADDED, stored),
+        VisitChange(ChangeKind.CHANGED, changed),
+        VisitChange(ChangeKind.REMOVED, changed),
+    ]
+    assert await log.async_change(stored.visit_id, lambda visit: visit) is None
+
+
+async def test_nobody_else_on_the_machine_may_read_visits(log: VisitLog, tmp_path: Path) -> None:
+    stored = await log.async_add(at(1), {0: JPEG})
+    await log.async_change(stored.visit_id, lambda visit: replace(visit, test=True))
+    folder = tmp_path / "visits"
+    for path in (folder, *folder.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+async def test_a_visit_is_forgotten_whole_or_not_at_all(
+    hass: HomeAssistant, log: VisitLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power fails while the pictures are being deleted."""
+    stored = await log.async_add(at(1), {0: JPEG, 1: JPEG})
+
+    def fail(path: Path, *, ignore_errors: bool) -> None:
+        next(path.glob("visit.json")).unlink()
+        raise OSError("no power")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", fail)
+        with pytest.raises(OSError, match="no power"):
+            await log.async_forget([stored.visit_id])
+
+    assert kept(await load(hass, tmp_path)) == []
+    assert not list((tmp_path / "visits").iterdir())
+
+
+async def test_what_faces_can_be_recognized_by_is_told_to_nobody(log: VisitLog) -> None:
+    stored = await log.async_add(
+        at(1, faces=(VisitFace(BOX),)), {0: JPEG}, [Embedding("mobilefacenet-1", (0.123456, 0.992370))]
+    )
+    assert stored.faces[0].group
+    assert "0.123456" not in repr(stored)
+    assert "0.123456" not in repr(stored.to_json())
+
+
+# Small pictures
+
+
+async def test_thumbnails_are_small_and_show_the_face(
+    hass: HomeAssistant, bridge: RunningBridge, hass_client: ClientSessionGenerator
+) -> None:
+    await add_recognition(hass, ScriptedEngine([[known("ann-1")]]), {"ann-1": "Ann"})
+    await add_doorbell(hass, bridge)
+    bridge.press()
+    await until_acked(bridge)
+    address = f"/api/face_doorbell/visits/{state(hass, VISITOR).attributes['visit_id']}"
+    client = await hass_client()
+    for path, side in (("faces/0.jpg", 160), ("thumbnails/0.jpg", 320)):
+        for _ in range(2):  # made, and then remembered
+            answer = await client.get(f"{address}/{path}")
+            content = await answer.read()
+            assert answer.status == 200
+            assert len(content) <= THUMBNAIL_BYTES
+            with Image.open(BytesIO(content)) as image:
+                assert max(image.size) == side
+    for path in ("faces/1.jpg", "thumbnails/7.jpg"):
+        assert (await client.get(f"{address}/{path}")).status == 404
