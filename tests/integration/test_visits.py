@@ -266,7 +266,7 @@ async def test_a_wrong_clock_at_the_door_does_not_misplace_a_visit(
     attendance = Attendance(ring, "9f3c21ab", missed=False)
     attendance.burst.end()
 
-    stored = (await attendance.async_decide(hass)).visit
+    stored = (await attendance.async_decide(hass, recognize=True)).visit
 
     assert stored.at == dt_util.utcnow() - timedelta(seconds=3)
     assert stored.at_sure
@@ -278,7 +278,7 @@ async def test_a_visit_whose_time_nobody_knows_says_so(hass: HomeAssistant) -> N
     attendance = Attendance(ring, "9f3c21ab", missed=True)
     attendance.burst.end()
 
-    stored = (await attendance.async_decide(hass)).visit
+    stored = (await attendance.async_decide(hass, recognize=True)).visit
 
     assert not stored.at_sure
 
