@@ -97,12 +97,25 @@ async def _simulate(config: Config, options: argparse.Namespace) -> int:
     return 0
 
 
-async def _pair(config: Config, _options: argparse.Namespace) -> int:
+async def _pair(config: Config, options: argparse.Namespace) -> int:
     from .control import ask
 
-    answer = await ask(config.storage.path, "POST", "pair")
-    _say(f"Pairing code  {answer['code']}   (for the next 5 minutes, works once)")
+    if options.press:
+        answer = await ask(config.storage.path, "POST", "pair", "press")
+        _say("Within the next 2 minutes: choose in Home Assistant to press the doorbell, then press it.")
+    else:
+        answer = await ask(config.storage.path, "POST", "pair")
+        _say(f"Pairing code  {answer['code']}   (for the next 5 minutes, works once)")
     _say(f"Address       {socket.gethostname()}.local, port {answer['port']}")
+    _say(f"Fingerprint   {answer['fingerprint']}")
+    return 0
+
+
+async def _renew_certificate(config: Config, _options: argparse.Namespace) -> int:
+    from .control import ask
+
+    answer = await ask(config.storage.path, "POST", "certificate")
+    _say("The doorbell has a new certificate: pair every client again.")
     _say(f"Fingerprint   {answer['fingerprint']}")
     return 0
 
@@ -178,9 +191,13 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--advertise", action="store_true", help="announce it in the network, and listen there too"
     )
-    add("pair", _pair, "let one client pair within the next five minutes")
+    pair = add("pair", _pair, "let one client pair within the next five minutes, with a code")
+    pair.add_argument(
+        "--press", action="store_true", help="instead of a code, within two minutes the doorbell is pressed"
+    )
     add("clients", _clients, "show who is paired")
     add("revoke", _revoke, "no longer let a client in").add_argument("name")
+    add("renew-certificate", _renew_certificate, "make a new certificate; every client has to pair again")
     check = add("check", _check, "show the configuration, try every part, and say how to mend what is wrong")
     check.add_argument("--play", action="store_true", help="light each LED and sound the buzzer, too")
     add("outputs-off", _outputs_off, "switch off what a bridge that died has left on; systemd calls it")

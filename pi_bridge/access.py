@@ -96,7 +96,7 @@ class Access:
         self._host_names = {name.lower() for name in host_names}
         self._clock = clock
         self._failed_logins = TryLimit(FAILED_LOGINS_PER_MINUTE, clock)
-        self._failed_pairings = TryLimit(PAIRING_TRIES_PER_MINUTE, clock)
+        self.failed_pairings = TryLimit(PAIRING_TRIES_PER_MINUTE, clock)
         self._code: _PairingCode | None = None
 
     def check_origin(self, host: str | None, origin: str | None) -> None:
@@ -110,15 +110,22 @@ class Access:
 
     def client(self, authorization: str | None, address: str) -> Client:
         """Return the client who sent this Authorization header; raises Refused (401, or 429 after too many tries)."""
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() == "bearer":
-            hashed = hash_token(token.strip())
-            for client in self._clients.values():
-                if hmac.compare_digest(client.token_hash, hashed):
-                    return client
+        if client := self.known(authorization):
+            return client
         self._failed_logins.check(address)
         self._failed_logins.count(address)
         raise Refused(401, "unauthorized", "This needs the token of a paired client; pair again.")
+
+    def known(self, authorization: str | None) -> Client | None:
+        """Return the client who sent this Authorization header, or None."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        hashed = hash_token(token.strip())
+        matches = (
+            client for client in self._clients.values() if hmac.compare_digest(client.token_hash, hashed)
+        )
+        return next(matches, None)
 
     def open_pairing(self) -> str:
         """Open pairing for one client and return its code, as XXXX-XXXX; an older code ends."""
@@ -128,16 +135,16 @@ class Access:
 
     def redeem(self, code: str, address: str) -> None:
         """Use up the pairing code; raises Refused (403 `pairing_closed` or `wrong_code`, 429)."""
-        self._failed_pairings.check(address)
+        self.failed_pairings.check(address)
         if self._code is None or self._code.expires <= self._clock() or not self._code.tries_left:
-            self._failed_pairings.count(address)
+            self.failed_pairings.count(address)
             raise Refused(
                 403, "pairing_closed", "No pairing code is open; ask the owner of the doorbell for one."
             )
         typed = "".join(character for character in code.upper() if character.isalnum())
         if not hmac.compare_digest(self._code.code.encode(), typed.encode()):
             self._code.tries_left -= 1
-            self._failed_pairings.count(address)
+            self.failed_pairings.count(address)
             raise Refused(403, "wrong_code", "The pairing code is wrong.")
         self._code = None
 

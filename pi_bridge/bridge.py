@@ -22,7 +22,7 @@ from .errors import JournalError
 from .events import EventLog, Signal
 from .frames import Frames
 from .journal import Journal
-from .model import BridgeState, Burst, Frame, Moment, Output, Ring, RingPicture
+from .model import BridgeState, Burst, Frame, Moment, Output, Pattern, Ring, RingPicture
 from .outputs import Outputs
 from .ports import Camera, Clock, FaceFinder, Panel
 
@@ -30,6 +30,7 @@ _LOGGER = logging.getLogger(__name__)
 
 PICTURES_IN_MEMORY: Final = 32  # the newest: a client asks for a picture before a slow card has stored it
 FRAMES_FOR_RATE: Final = 30
+INVITATION_MS: Final = 60_000  # outlasts a request by far; it is ended by a call
 STORE_AGAIN_S: Final = 30.0  # room on a full card is made by people; until then nobody may ring
 
 
@@ -112,6 +113,14 @@ class Bridge:
         _store(self._journal.add_ring(ring))
         self._tasks.create_task(self._burst(ring, pressed_ns, self.frames.at(pressed_ns)))
 
+    def invite(self, invited: bool) -> None:
+        """Let both LEDs blink for as long as a press would let a client in."""
+        for light in (Output.GREEN, Output.RED):
+            if invited:
+                self.outputs.play(light, Pattern.BLINK, INVITATION_MS)
+            else:
+                self.outputs.stop(light)
+
     async def _burst(self, ring: Ring, pressed_ns: int, first: Frame | None) -> None:
         """Publish the pictures of a ring, each better than the one before, and then which is the best."""
         numbers = count()
@@ -175,6 +184,16 @@ class Bridge:
         return MappingProxyType(self._clients)
 
     @property
+    def clients_known(self) -> bool:
+        """Whether the clients could be read at the start."""
+        return self._journal.clients_known
+
+    @property
+    def unclaimed(self) -> bool:
+        """Whether nobody is paired, and nobody has been forgotten with a damaged journal."""
+        return not self._clients and not self._journal.clients_lost
+
+    @property
     def clock_ok(self) -> bool:
         """Whether the wall clock is right."""
         return self._clock.synchronized
@@ -209,12 +228,16 @@ class Bridge:
         if client := self._clients.get(token_hash):
             self._save(replace(client, last_seen=self._clock.now()))
 
-    async def add_client(self, name: str) -> str:
-        """Let in a new client and return its token; it will hear of the rings from now on. Raises JournalError."""
+    async def add_client(self, name: str, instead_of: Client | None = None) -> str:
+        """Let in a new client and return its token; raises JournalError.
+
+        It will hear of the rings from now on; in place of another client, of those too that that one has not acked.
+        """
         token, now = new_token(), self._clock.now()
-        taken = {client.name for client in self._clients.values()}
+        taken = {client.name for client in self._clients.values() if client is not instead_of}
         free = next(choice for choice in _choices(name) if choice not in taken)
-        client = Client(hash_token(token), free, now, now, self._newest_seq)
+        acked_seq = instead_of.acked_seq if instead_of else self._newest_seq
+        client = Client(hash_token(token), free, now, now, acked_seq)
         await self._journal.save_client(client)
         self._clients[client.token_hash] = client
         return token

@@ -19,6 +19,7 @@ from .bridge import Bridge
 from .certificate import Certificate
 from .errors import BridgeError, JournalError, Refused
 from .model import Pattern, iso_utc
+from .pairing import PressPairing
 from .server import SHUTDOWN_S, Server
 
 SOCKET_NAME: Final = "control.sock"
@@ -35,10 +36,18 @@ class Control:
     """Answers the owner."""
 
     def __init__(
-        self, bridge: Bridge, access: Access, certificate: Certificate, server: Server, port: int
+        self,
+        bridge: Bridge,
+        access: Access,
+        pairing: PressPairing,
+        certificate: Certificate,
+        server: Server,
+        *,
+        port: int,
     ) -> None:
         self._bridge = bridge
         self._access = access
+        self._pairing = pairing
         self._certificate = certificate
         self._server = server
         self._port = port
@@ -53,6 +62,8 @@ class Control:
         application.add_routes(
             [
                 web.post("/pair", self._pair),
+                web.post("/pair/press", self._pair_by_press),
+                web.post("/certificate", self._renew_certificate),
                 web.get("/clients", self._clients),
                 web.delete("/clients/{name}", self._revoke),
                 web.get("/health", self._health),
@@ -73,14 +84,26 @@ class Control:
             path.unlink(missing_ok=True)
 
     async def _pair(self, request: web.Request) -> web.Response:
-        return web.json_response(
-            {
-                "code": self._access.open_pairing(),
-                "port": self._port,
-                "id": self._certificate.bridge_id,
-                "fingerprint": self._certificate.short_fingerprint,
-            }
-        )
+        return web.json_response({"code": self._access.open_pairing(), **self._who()})
+
+    async def _pair_by_press(self, request: web.Request) -> web.Response:
+        self._pairing.open()
+        return web.json_response(self._who())
+
+    async def _renew_certificate(self, request: web.Request) -> web.Response:
+        try:
+            self._certificate.renew()
+        except OSError as error:
+            return web.json_response({"message": f"The certificate cannot be written: {error}"}, status=503)
+        self._server.send_all_away()
+        return web.json_response(self._who())
+
+    def _who(self) -> dict[str, Any]:
+        return {
+            "port": self._port,
+            "id": self._certificate.bridge_id,
+            "fingerprint": self._certificate.short_fingerprint,
+        }
 
     async def _clients(self, request: web.Request) -> web.Response:
         return web.json_response(

@@ -47,7 +47,8 @@ JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024  # bytes that the write-ahead log ma
 class Journal:
     """The bridge's memory. Every method returns at once; the awaited answer may raise JournalError.
 
-    `clients_known`: False when the file could not be read, so that nobody can say who is paired.
+    `clients_known`: False when the file could not be read, so that nobody can say who is paired. `clients_lost`: True
+    as long as a damaged file lies beside it, with which somebody may have been forgotten.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,11 +58,12 @@ class Journal:
         self._owed: list[_Row] = []  # rings that a full disk refused; only the journal's thread looks at them
         self.healthy = True
         self.clients_known = True
+        self.clients_lost = False
         self.commit_ms: float | None = None
 
     @property
     def damaged(self) -> Path:
-        """Where a damaged file is set aside; while one is there, somebody may have been paired who is forgotten."""
+        """Where a damaged file is set aside."""
         return self._path.with_suffix(".damaged")
 
     def open(self) -> asyncio.Future[None]:
@@ -219,6 +221,7 @@ class Journal:
             self._connection = _connect(Path(":memory:"))
             self.clients_known = _rescue(self._path, self._connection)
             self.healthy = False
+        self.clients_lost = not self.clients_known or self.damaged.exists()
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 import json
 import time
@@ -18,8 +18,10 @@ from .access import Access, Client
 from .bridge import Bridge
 from .certificate import Certificate
 from .config import Config
+from .doorman import Doorman
 from .errors import FacesOffError, JournalError, NotAnImageError, Refused
-from .model import API_VERSION
+from .model import API_VERSION, Output, Pattern
+from .pairing import PressPairing
 from .session import Session
 
 CLIENT: Final = web.RequestKey("client", Client)
@@ -30,13 +32,18 @@ MAX_BODY_BYTES: Final = 16 * 1024
 MAX_IMAGE_BYTES: Final = 10 * 1024 * 1024
 BODY_TIMEOUT_S: Final = 30.0  # ten megabytes over a poor Wi-Fi
 SHUTDOWN_S: Final = 2.0  # aiohttp would wait a minute for streams that never end
+KEEP_ALIVE_S: Final = 75.0  # for a connection on which nothing is asked; aiohttp keeps it for an hour
+WELCOME_MS: Final = 3000  # how long the green LED greets who was let in by a press
 
 MAX_SOCKETS: Final = 8
 MAX_STREAMS: Final = 64
 MAX_FACES_REQUESTS: Final = 4  # each may hold ten megabytes while it waits for its turn
 
 _PAIR: Final = vol.Schema(
-    {vol.Required("code"): str, vol.Required("client"): vol.All(str, str.strip, vol.Length(min=1, max=60))},
+    {
+        vol.Optional("code", default=None): vol.Any(None, str),
+        vol.Required("client"): vol.All(str, str.strip, vol.Length(min=1, max=60)),
+    },
     extra=vol.REMOVE_EXTRA,
 )
 
@@ -69,11 +76,20 @@ class Server:
     """The bridge's HTTPS side."""
 
     def __init__(
-        self, config: Config, bridge: Bridge, access: Access, certificate: Certificate, *, resend_s: float
+        self,
+        config: Config,
+        bridge: Bridge,
+        access: Access,
+        pairing: PressPairing,
+        certificate: Certificate,
+        *,
+        resend_s: float,
     ) -> None:
         self._name = config.name
         self._bridge = bridge
         self._access = access
+        self._pairing = pairing
+        self._doorman: Doorman | None = None
         self._certificate = certificate
         self._resend_s = resend_s
         self._started = time.monotonic()
@@ -82,7 +98,6 @@ class Server:
         self._faces = Slots(MAX_FACES_REQUESTS)
         self._one_photo = asyncio.Lock()
         self._staying: dict[asyncio.Task[Any], str] = {}
-        self._stopping = False
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
@@ -91,13 +106,17 @@ class Server:
             middlewares=[_errors_as_json, self._guard], client_max_size=MAX_BODY_BYTES
         )
         application.add_routes(self._routes())
-        application.on_shutdown.append(self._send_all_away)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        application.on_shutdown.append(self._stop)
+        runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=KEEP_ALIVE_S
+        )
         await runner.setup()
+        if runner.server is None:
+            raise RuntimeError("aiohttp has set up no server")
+        self._doorman = Doorman(self._certificate.context, runner.server)
         try:
-            site = web.TCPSite(runner, host, port, ssl_context=self._certificate.context)
-            await site.start()
-            yield runner.addresses[0][1]
+            async with self._doorman.listening(host, port) as listening_port:
+                yield listening_port
         finally:
             await runner.cleanup()
 
@@ -107,6 +126,11 @@ class Server:
         for task, owner in list(self._staying.items()):
             if owner == token_hash and task is not asyncio.current_task():
                 task.cancel()
+
+    def send_all_away(self) -> None:
+        """End what clients have open; who is still known may come back."""
+        for task in list(self._staying):
+            task.cancel()
 
     def health(self) -> dict[str, Any]:
         """Return the bridge's numbers and the server's."""
@@ -133,15 +157,18 @@ class Server:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if self._stopping:
-            # Who was still shaking hands when the bridge began to stop would stay for ever.
-            response = _error(503, "busy", "The bridge stops; try again when it is back.", None)
-            response.force_close()
-            return response
         self._access.check_origin(request.headers.get("Host"), request.headers.get("Origin"))
         if request.path not in OPEN_PATHS:
-            request[CLIENT] = self._access.client(request.headers.get("Authorization"), request.remote or "")
+            authorization = request.headers.get("Authorization")
+            if not self._bridge.clients_known and self._access.known(authorization) is None:
+                raise Refused(503, "busy", "The bridge cannot read who is paired; look at its log.")
+            request[CLIENT] = self._access.client(authorization, request.remote or "")
+            self._let_stay(request)
         return await handler(request)
+
+    def _let_stay(self, request: web.Request) -> None:
+        if self._doorman is not None:
+            self._doorman.vouch(request.transport)
 
     async def _info(self, request: web.Request) -> web.Response:
         return web.json_response(
@@ -151,6 +178,7 @@ class Server:
                 "api": API_VERSION,
                 "version": __version__,
                 "paired": bool(self._bridge.clients),
+                "press": self._pairing.possible,
                 "fingerprint": self._certificate.fingerprint,
             }
         )
@@ -159,16 +187,42 @@ class Server:
         try:
             asked = _PAIR(json.loads(await _read_body(request, MAX_BODY_BYTES)))
         except (ValueError, vol.Invalid) as error:
-            raise Refused(400, "bad_request", f"Send a code and the client's name: {error}") from error
-        self._access.redeem(asked["code"], request.remote or "")
+            raise Refused(400, "bad_request", f"Send the client's name, and a code: {error}") from error
+        if asked["code"] is None:
+            await self._wait_for_press(request)
+        else:
+            self._access.redeem(asked["code"], request.remote or "")
+        before = self._access.known(request.headers.get("Authorization"))
+        token = await self._bridge.add_client(asked["client"], before)
+        if before is not None:
+            with suppress(JournalError):  # then it is forgotten until the next start only
+                await self.revoke(before.token_hash)
         return web.json_response(
             {
-                "token": await self._bridge.add_client(asked["client"]),
+                "token": token,
                 "id": self._certificate.bridge_id,
                 "name": self._name,
                 "fingerprint": self._certificate.fingerprint,
             }
         )
+
+    async def _wait_for_press(self, request: web.Request) -> None:
+        """Return once somebody presses the doorbell; raises Refused."""
+        address = request.remote or ""
+        self._access.failed_pairings.check(address)
+
+        def is_here() -> bool:
+            return request.transport is not None and not request.transport.is_closing()
+
+        if self._pairing.possible:
+            self._let_stay(request)
+        try:
+            await self._pairing.wait(is_here)
+        except Refused as refused:
+            if refused.code != "not_pressed":
+                self._access.failed_pairings.count(address)
+            raise
+        self._bridge.outputs.play(Output.GREEN, Pattern.ON, WELCOME_MS)
 
     async def _ws(self, request: web.Request) -> web.StreamResponse:
         with self._sockets.take(), self._stay(request):
@@ -229,10 +283,8 @@ class Server:
         finally:
             del self._staying[task]
 
-    async def _send_all_away(self, application: web.Application) -> None:
-        self._stopping = True
-        for task in list(self._staying):
-            task.cancel()
+    async def _stop(self, application: web.Application) -> None:
+        self.send_all_away()
 
 
 @web.middleware

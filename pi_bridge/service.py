@@ -21,6 +21,7 @@ from .config import Config
 from .control import Control
 from .journal import Journal
 from .mjpeg import RESEND_S
+from .pairing import PressPairing
 from .ports import Camera, Clock, FaceFinder, Panel
 from .server import Server
 
@@ -60,13 +61,19 @@ async def serve(
             certificate = await asyncio.to_thread(_prepare, storage)
             await journal.open()
             await bridge.start(tasks)
-            panel.start(bridge.ring)
+            pairing = PressPairing(lambda: bridge.unclaimed, bridge.invite)
+
+            def pressed(pressed_ns: int) -> None:
+                if not pairing.pressed():
+                    bridge.ring(pressed_ns)
+
+            panel.start(pressed)
             tasks.create_task(camera.run(bridge.take, bridge.changed.notify))
             tasks.create_task(_tell_when_loaded(faces, bridge))
             access = Access(bridge.clients, config.server.hosts)
-            server = Server(config, bridge, access, certificate, resend_s=resend_s)
+            server = Server(config, bridge, access, pairing, certificate, resend_s=resend_s)
             async with server.listening(config.server.host, config.server.port) as port:
-                control = Control(bridge, access, certificate, server, port)
+                control = Control(bridge, access, pairing, certificate, server, port=port)
                 async with control.listening(storage):
                     ready(Running(port, certificate, bridge, access))
                     _tell_systemd("READY=1")

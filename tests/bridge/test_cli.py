@@ -105,6 +105,14 @@ async def test_simulator_answers_shows_a_page_and_ends_cleanly(photos: Path, tmp
         assert code == 0
         assert re.search(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b", output)
         assert said["Fingerprint"] in output
+        code, output, _ = await command("pair", "--press", "--state", str(state))
+        assert code == 0
+        assert "press" in output
+        assert not re.search(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b", output)
+        code, output, _ = await command("renew-certificate", "--state", str(state))
+        assert code == 0
+        assert "Fingerprint" in output
+        assert said["Fingerprint"] not in output
         assert await command("clients", "--state", str(state)) == (
             0,
             "Nobody is paired. face-doorbell-bridge pair prints a code.\n",

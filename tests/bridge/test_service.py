@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 import socket
-import ssl
 
 import aiohttp
 import pytest
@@ -54,7 +54,7 @@ async def test_taken_port_is_an_error_and_not_a_silent_doorbell(
     config = replace(bridge.config, storage=StorageConfig(path=tmp_path / "other"))
     with pytest.raises(ExceptionGroup) as failed:
         await serve(config, FakePanel(), FakeCamera(), FakeFaces())
-    assert failed.group_contains(OSError, match="address already in use")
+    assert failed.group_contains(OSError, match="Address already in use")
 
 
 async def test_damaged_certificate_is_named_and_not_replaced(bridge: RunningBridge, tmp_path: Path) -> None:
@@ -116,11 +116,5 @@ async def test_who_comes_while_the_bridge_stops_is_sent_away(bridge: RunningBrid
             "GET", "/v1/info"
         )  # by now the connection before is accepted, but shakes no hands yet
         await bridge.stop()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        reader, writer = await asyncio.open_connection(sock=late, ssl=context, server_hostname="localhost")
-        writer.write(b"GET /v1/info HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        answer = await reader.read()
-        writer.close()
-    assert answer.startswith(b"HTTP/1.1 503 ")
+        with contextlib.suppress(ConnectionError):
+            assert await loop.sock_recv(late, 100) == b""

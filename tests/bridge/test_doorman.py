@@ -1,0 +1,120 @@
+"""Strangers who connect and say nothing, or say it slowly, are sent away; clients stay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+import ssl
+
+import pytest
+
+from pi_bridge import doorman
+
+from .conftest import SHARP
+from .doubles import RunningBridge
+from .home import Home
+
+HALF = b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
+
+
+class Stranger:
+    """A connection on which the test says what it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def say(self, text: bytes) -> None:
+        self._writer.write(text)
+        await self._writer.drain()
+
+    async def sent_away(self) -> bool:
+        """Wait for the end of the connection."""
+        try:
+            return await self._reader.read() == b""
+        except ConnectionError:
+            return True
+
+    @property
+    def is_here(self) -> bool:
+        return not self._reader.at_eof() and self._reader.exception() is None
+
+    def leave(self) -> None:
+        self._writer.transport.abort()
+
+
+@asynccontextmanager
+async def stranger(
+    bridge: RunningBridge, *, tls: bool = False, address: str = "127.0.0.1"
+) -> AsyncIterator[Stranger]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    streams = await asyncio.open_connection(
+        bridge.host, bridge.port, ssl=context if tls else None, local_addr=(address, 0)
+    )
+    visitor = Stranger(*streams)
+    try:
+        yield visitor
+    finally:
+        visitor.leave()
+
+
+@pytest.fixture
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorman, "STRANGER_S", 0.3)
+
+
+@pytest.mark.usefixtures("short_patience")
+@pytest.mark.parametrize(("tls", "says"), [(False, b""), (False, b"\x16\x03\x01"), (True, b""), (True, HALF)])
+async def test_who_shows_no_token_is_sent_away_after_a_while(
+    bridge: RunningBridge, tls: bool, says: bytes
+) -> None:
+    async with stranger(bridge, tls=tls) as visitor:
+        await visitor.say(says)
+        assert await visitor.sent_away()
+
+
+@pytest.mark.usefixtures("short_patience")
+async def test_clients_stay(bridge: RunningBridge, home: Home) -> None:
+    async with home.listen() as line, home.watch() as reader:
+        async with stranger(bridge) as visitor:  # who came after them
+            await visitor.sent_away()
+        bridge.press(SHARP)
+        assert (await line.ring())[0]["seq"] == 1
+        assert await reader.next() is not None
+
+
+async def test_one_address_takes_only_its_own_places(bridge: RunningBridge, home: Home) -> None:
+    async with AsyncExitStack() as stack:
+        other = await stack.enter_async_context(stranger(bridge, address="127.0.0.2"))
+        many = [
+            await stack.enter_async_context(stranger(bridge, tls=True))
+            for _ in range(3 * doorman.STRANGERS_PER_ADDRESS)
+        ]
+        for visitor in many[: -doorman.STRANGERS_PER_ADDRESS]:
+            assert await visitor.sent_away()
+        async with home.listen() as line:
+            assert line.hello["type"] == "hello"
+        assert other.is_here
+
+
+async def test_places_are_limited_over_all_addresses(bridge: RunningBridge, home: Home) -> None:
+    async with AsyncExitStack() as stack:
+        many = [
+            await stack.enter_async_context(stranger(bridge, address=f"127.0.0.{number % 200 + 2}"))
+            for number in range(2 * doorman.STRANGERS)
+        ]
+        for visitor in many[: doorman.STRANGERS]:
+            assert await visitor.sent_away()
+        async with home.listen() as line:
+            assert line.hello["type"] == "hello"
+
+
+async def test_places_of_those_who_left_are_free(bridge: RunningBridge) -> None:
+    async with stranger(bridge, tls=True) as first:
+        for _ in range(2 * doorman.STRANGERS_PER_ADDRESS):
+            async with stranger(bridge, tls=True) as visitor:
+                await visitor.say(b"GET /v1/info HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+                assert not await visitor.sent_away()  # it got an answer first
+        assert first.is_here
