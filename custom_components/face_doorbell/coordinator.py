@@ -15,6 +15,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util.hass_dict import HassKey
 from homeassistant.util.signal_type import SignalType
 
+from .announcements import async_on_announcement
 from .answers import ANSWERS
 from .attendance import Attendance, Decision
 from .bridge import (
@@ -133,7 +134,9 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         """Take rings from now on, until the entry is unloaded. Follows `async_connect`."""
         if self._connection is None:
             raise RuntimeError("async_connect comes first")
-        self.config_entry.async_on_unload(self.visits.async_subscribe(self._visits_changed))
+        on_unload = self.config_entry.async_on_unload
+        on_unload(self.visits.async_subscribe(self._visits_changed))
+        on_unload(async_on_announcement(self.hass, self.config_entry.unique_id or "", self._backoff.wake))
         self._background(self._keep_connected(self._connection), "connection")
 
     @callback

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_address
 import logging
 from pathlib import Path
 import threading
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_ZEROCONF, ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_PORT, STATE_UNAVAILABLE
@@ -17,6 +19,11 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+from zeroconf import const
+from zeroconf._dns import DNSPointer
+from zeroconf._protocol.incoming import DNSIncoming
+from zeroconf._protocol.outgoing import DNSOutgoing
+from zeroconf.asyncio import AsyncZeroconf
 
 from custom_components.face_doorbell.bridge import backoff
 from custom_components.face_doorbell.const import DOMAIN
@@ -141,6 +148,45 @@ async def test_a_bridge_that_announces_itself_is_connected_at_once(
 
     await back(hass)
     await rings(hass, bridge)
+
+
+@pytest.fixture
+async def network(hass: HomeAssistant) -> AsyncIterator[AsyncZeroconf]:
+    """What Home Assistant hears the network with, here on loopback."""
+    network = AsyncZeroconf(interfaces=["127.0.0.1"])
+    hass.config.components.add("zeroconf")
+    with patch(
+        "custom_components.face_doorbell.announcements.async_get_async_zeroconf", return_value=network
+    ):
+        yield network
+    await network.async_close()
+
+
+def say(network: AsyncZeroconf, instance: str, ttl: int = 4500) -> None:
+    """Let a packet arrive that announces a service, or takes leave with a `ttl` of 0."""
+    packet = DNSOutgoing(const._FLAGS_QR_RESPONSE)
+    service = "_face-doorbell._tcp.local."
+    record = DNSPointer(service, const._TYPE_PTR, const._CLASS_IN, ttl, f"{instance}.{service}")
+    packet.add_answer_at_time(record, 0)
+    network.zeroconf.record_manager.async_updates_from_response(DNSIncoming(packet.packets()[0]))
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_bridge_that_announces_nothing_new_is_connected_at_once(
+    hass: HomeAssistant, bridge: RunningBridge, network: AsyncZeroconf
+) -> None:
+    entry = await add_doorbell(hass, bridge)
+    instance = f"Front door {bridge.bridge_id}"
+    say(network, instance)
+    await bridge.stop()
+    await gone(hass)
+    await bridge.start()
+
+    say(network, instance)
+
+    await back(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert not network.zeroconf.record_manager.listeners
 
 
 # Elsewhere
