@@ -37,6 +37,7 @@ from .views import signed_photo_url
 CONF_FORCE: Final = "force"  # asked for only when there is a doubt
 CONF_PHOTOS: Final = "photos"
 PHOTO_FIELDS: Final = ("photo_1", "photo_2", "photo_3")  # a file field takes one file only
+FACE_OF: Final = "{}_face"  # asked for only when a photo shows several
 
 # Errors of a person that belong to the name; the others concern the form as a whole.
 NAME_ERRORS: Final = frozenset({"person_name_empty", "person_name_taken"})
@@ -61,6 +62,7 @@ class PersonFlow(ConfigSubentryFlow):
         """Start without photos."""
         # By upload: Home Assistant forgets a file once it was read, but a form with a mistake in it is sent again.
         self._read: dict[str, bytes] = {}
+        self._faces_in: dict[str, int] = {}  # by field, for photos with several
 
     async def async_step_user(self, user_input: UserInput | None = None) -> SubentryFlowResult:
         """Add a person with photos, or nothing."""
@@ -70,7 +72,10 @@ class PersonFlow(ConfigSubentryFlow):
             try:
                 photos = await self._photos(user_input)
                 person = await recognizer.enrol(
-                    user_input[CONF_NAME], photos, force=user_input.get(CONF_FORCE, False)
+                    user_input[CONF_NAME],
+                    photos,
+                    faces=_faces(user_input),
+                    force=user_input.get(CONF_FORCE, False),
                 )
             except RecognitionError as err:
                 error = err
@@ -112,7 +117,10 @@ class PersonFlow(ConfigSubentryFlow):
             try:
                 photos = await self._photos(user_input)
                 person = await recognizer.add_photos(
-                    self._person_id, photos, force=user_input.get(CONF_FORCE, False)
+                    self._person_id,
+                    photos,
+                    faces=_faces(user_input),
+                    force=user_input.get(CONF_FORCE, False),
                 )
             except RecognitionError as err:
                 error = err
@@ -193,6 +201,17 @@ class PersonFlow(ConfigSubentryFlow):
         placeholders: Mapping[str, str] = error.placeholders if error else {}
         if self.source == SOURCE_RECONFIGURE:
             placeholders = {**self._shown, **placeholders}
+        if error and error.key == "photo_several_faces":
+            self._faces_in[_field(error, user_input or {})] = int(error.placeholders["count"])
+        if step_id in ("user", "add_photos"):
+            schema = schema.extend(
+                {
+                    vol.Optional(FACE_OF.format(field)): SelectSelector(
+                        SelectSelectorConfig(options=[str(number) for number in range(1, count + 1)])
+                    )
+                    for field, count in self._faces_in.items()
+                }
+            )
         if isinstance(error, PhotoDoubtError):
             schema = schema.extend({vol.Optional(CONF_FORCE, default=False): BooleanSelector()})
         return self.async_show_form(
@@ -217,6 +236,12 @@ def _data(person_id: str, user_input: UserInput) -> dict[str, str]:
 
 def _given(user_input: UserInput) -> list[str]:
     return [field for field in PHOTO_FIELDS if user_input.get(field)]
+
+
+def _faces(user_input: UserInput) -> Mapping[int, int]:
+    """Return which face is meant in photos with several, by position."""
+    chosen = {place: user_input.get(FACE_OF.format(field)) for place, field in enumerate(_given(user_input))}
+    return {place: int(number) for place, number in chosen.items() if number}
 
 
 def _field(error: RecognitionError, user_input: UserInput) -> str:

@@ -352,3 +352,23 @@ async def test_a_person_survives_a_restart_of_recognition(
     await hass.config_entries.async_reload(entry.entry_id)
     (person,) = entry.runtime_data.persons
     assert (person.id, person.name, len(person.photos)) == (joe, "Joe", 1)
+
+
+async def test_in_a_group_photo_the_user_says_which_face(
+    hass: HomeAssistant, entry: ConfigEntry, send: Upload
+) -> None:
+    step = await start_person(hass, entry)
+    given = {"name": "Joe", "photo_1": await send(photo("biden")), "photo_2": await send(two_people())}
+    step = await answer_person(hass, step, given)
+    assert step["errors"] == {"photo_2": "photo_several_faces"}
+    choice = step["data_schema"].schema["photo_2_face"]
+    assert choice.config["options"] == ["1", "2"]
+
+    step = await answer_person(hass, step, {**given, "photo_2_face": "1"})
+    assert step["type"] == "create_entry"
+    (person,) = entry.runtime_data.persons
+    assert len(person.photos) == 2
+    _, faces = await entry.runtime_data.gate.faces(
+        await entry.runtime_data.photo(person.id, person.photos[1].id)
+    )
+    assert len(faces) == 1

@@ -1,6 +1,6 @@
 """Home Assistant is killed while it changes the gallery: afterwards gallery, index and disk agree.
 
-`KILLS=200 pytest tests/recognition/test_kill.py` is the long form; SEED chooses other points.
+`KILLS=200 pytest --timeout 0 tests/recognition/test_kill.py` is the long form; SEED chooses other points.
 """
 
 from collections.abc import Iterator
