@@ -126,7 +126,7 @@ PRESSES: Mapping[str, tuple[Answer, Press]] = {
     "nobody to be seen": ((), at_once),
     "recognition fails": (FAILS, at_once),
     "the connection was away for a moment": (KNOWN, during_a_short_loss),
-    "the answer takes more than 10 seconds": (KNOWN, with_a_late_answer),
+    "the answer comes too late": (KNOWN, with_a_late_answer),
     "Home Assistant was away": (KNOWN, while_away),
 }
 
@@ -144,7 +144,7 @@ FIRED: Mapping[str, set[str]] = {
     "nobody to be seen": RANG | both("no_face") | {"event.received: no_face"},
     "recognition fails": RANG | both("failed") | {"event.received: failed"},
     "the connection was away for a moment": RANG | both("recognized") | {"event.received: recognized"},
-    "the answer takes more than 10 seconds": RANG | {"face_doorbell.recognized, late ones too"},
+    "the answer comes too late": RANG | {"face_doorbell.recognized, late ones too"},
     "Home Assistant was away": {
         "face_doorbell.rang, late ones too",
         "face_doorbell.recognized, late ones too",
