@@ -17,6 +17,7 @@ from .burst import Look, RingBurst, Shot, look
 from .entries import RecognitionEntry, async_ready_recognition, late_after, person_names
 from .model import SAME_FACE, Box, Embedding, Face, Outcome, Picture
 from .recognition.errors import EngineAuthError, RecognitionError
+from .recognition.model import Recognition
 from .visits import Timings, Visit, VisitFace, VisitPicture, VisitRing
 
 # An engine has answered by then: who presses later has come back, or is somebody else.
@@ -124,7 +125,13 @@ class Attendance:
             entry = await async_ready_recognition(hass)
             if entry is None:
                 return await self._undecided()
-            looks = await look(self.burst, entry.runtime_data.recognize)
+            recognizer = entry.runtime_data
+
+            async def ask(picture: Picture) -> Recognition:
+                self.lap("asked")
+                return await recognizer.recognize(picture)
+
+            looks = await look(self.burst, ask)
         except RecognitionError as err:
             if entry and isinstance(err, EngineAuthError):
                 entry.async_start_reauth(hass)

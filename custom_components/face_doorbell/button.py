@@ -1,4 +1,4 @@
-"""Ringing without going to the door, and checking the gallery."""
+"""Ringing without going to the door, checking the gallery, and syncing the engine with it."""
 
 from typing import Final, override
 
@@ -12,7 +12,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .check_report import async_check_report
 from .const import DOMAIN, EntryKind
-from .entity import DoorbellEntity
+from .entity import DoorbellEntity, RecognitionEntity
 from .entries import AnyEntry, RecognitionEntry, kind, rule
 from .errors import recognition_error_text
 from .recognition.errors import RecognitionError
@@ -25,6 +25,9 @@ TEST_RING: Final = ButtonEntityDescription(
 CHECK_GALLERY: Final = ButtonEntityDescription(
     key="check_gallery", translation_key="check_gallery", entity_category=EntityCategory.DIAGNOSTIC
 )
+SYNC: Final = ButtonEntityDescription(
+    key="sync_persons", translation_key="sync_persons", entity_category=EntityCategory.DIAGNOSTIC
+)
 
 
 async def async_setup_entry(
@@ -35,7 +38,7 @@ async def async_setup_entry(
         case EntryKind.DOORBELL:
             async_add_entities([RingButton(entry.runtime_data, TEST_RING)])
         case EntryKind.RECOGNITION:
-            async_add_entities([CheckGalleryButton(entry)])
+            async_add_entities([CheckGalleryButton(entry), SyncButton(entry, SYNC)])
 
 
 class RingButton(DoorbellEntity, ButtonEntity):
@@ -67,3 +70,14 @@ class CheckGalleryButton(ButtonEntity):
             raise HomeAssistantError(**recognition_error_text(err)) from err
         title, text = await async_check_report(self.hass, check, current)
         async_create(self.hass, text, title, notification_id=f"{DOMAIN}_check_gallery")
+
+
+class SyncButton(RecognitionEntity, ButtonEntity):
+    """Makes the engine's index what the gallery is; the action `sync_people` also tells what has changed."""
+
+    @override
+    async def async_press(self) -> None:
+        try:
+            await self.entry.runtime_data.sync()
+        except RecognitionError as err:
+            raise HomeAssistantError(**recognition_error_text(err)) from err

@@ -1,8 +1,10 @@
-"""Who the last visitor was, when a person was last seen, and what AWS costs."""
+"""Who the last visitor was and how long that took, when a person was last seen, and what AWS costs."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import islice
+from math import ceil
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import (
@@ -11,7 +13,7 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import MAX_LENGTH_STATE_STATE
+from homeassistant.const import MAX_LENGTH_STATE_STATE, EntityCategory, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -22,6 +24,7 @@ from .entries import AnyEntry, RecognitionEntry, doorbell_name, kind
 from .model import Outcome
 from .recognition import prices
 from .recognition.usage import MonthUsage
+from .visits import Timings, Visit, VisitFilter
 
 PARALLEL_UPDATES: Final = 0  # nothing is polled or sent
 
@@ -48,6 +51,22 @@ class UsageDescription(SensorEntityDescription):
     value: Callable[[MonthUsage], float]
     details: Callable[[MonthUsage], dict[str, Any]]
 
+
+def _timing(step: str, *, shown: bool = False) -> SensorEntityDescription:
+    return SensorEntityDescription(
+        key=f"time_{step}",
+        translation_key=f"time_{step}",
+        device_class=SensorDeviceClass.DURATION,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=shown,
+        native_unit_of_measurement=UnitOfTime.MILLISECONDS,
+        suggested_display_precision=0,
+    )
+
+
+# For each step of `Timings`; the decision is what the household waits for.
+TIMINGS: Final = tuple(_timing(step.name, shown=step.name == "decision") for step in fields(Timings))
+RECENT: Final = 50  # visits that the percentiles are of
 
 USAGE: Final = (
     UsageDescription(
@@ -76,7 +95,9 @@ async def async_setup_entry(
     """Add the sensor of a doorbell, or those of the recognition and its persons."""
     match kind(entry):
         case EntryKind.DOORBELL:
-            async_add_entities([LastVisitorSensor(entry.runtime_data, LAST_VISITOR)])
+            coordinator = entry.runtime_data
+            async_add_entities([LastVisitorSensor(coordinator, LAST_VISITOR)])
+            async_add_entities(TimingSensor(coordinator, description) for description in TIMINGS)
         case EntryKind.RECOGNITION:
             if entry.data[CONF_ENGINE] == ENGINE_REKOGNITION:
                 budget = hass.data[BUDGET]
@@ -110,6 +131,38 @@ class LastVisitorSensor(VisitEntity, SensorEntity):
             "missed": visit.missed,
             "unknown_faces": visit.strangers,
         }
+
+
+class TimingSensor(VisitEntity, SensorEntity):
+    """How long after the press a step was taken, at the last visit and usually."""
+
+    _unrecorded_attributes = frozenset({"p50", "p95", "visits"})
+
+    @property
+    def _step(self) -> str:
+        return self.entity_description.key.removeprefix("time_")
+
+    @property
+    @override
+    def native_value(self) -> int | None:
+        return self._time(self.visit) if self.visit else None
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any]:
+        mine = VisitFilter(doorbell_id=self.coordinator.doorbell_id)
+        answered = (visit for visit in self.coordinator.visits.newest_first(mine) if not visit.missed)
+        times = sorted(time for visit in islice(answered, RECENT) if (time := self._time(visit)) is not None)
+        return {"p50": _percentile(times, 50), "p95": _percentile(times, 95), "visits": len(times)}
+
+    def _time(self, visit: Visit) -> int | None:
+        time: int | None = getattr(visit.timings, self._step)
+        return time
+
+
+def _percentile(times: Sequence[int], percent: int) -> int | None:
+    """Return the time that so many percent of the (sorted) times do not exceed."""
+    return times[ceil(len(times) * percent / 100) - 1] if times else None
 
 
 class LastSeenSensor(PersonEntity, SensorEntity):

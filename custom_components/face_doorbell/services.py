@@ -117,6 +117,20 @@ async def _list_people(call: ServiceCall) -> ServiceResponse:
     return {"people": [public_person(person) for person in recognizer.persons]}
 
 
+async def _sync_people(call: ServiceCall) -> ServiceResponse:
+    """Make the engine's index what the gallery is; return what has changed."""
+    recognizer = (await recognition(call.hass)).runtime_data
+    with translated():
+        report = await recognizer.sync()
+    return {
+        "added": report.added,
+        "removed": report.removed,
+        "refused": dict(report.refused),
+        "deleted": dict(report.deleted),
+        "calls": dict(report.calls),
+    }
+
+
 async def _ring(call: ServiceCall) -> ServiceResponse:
     """Ring as a test, with a picture of choice or what the camera sees; return the id of the visit of it."""
     coordinator: DoorbellCoordinator = doorbell(call).runtime_data
@@ -162,6 +176,7 @@ ACTIONS: Final = (
         admin=True,
     ),
     Action(name="list_people", handler=_list_people),
+    Action(name="sync_people", handler=_sync_people, response=SupportsResponse.OPTIONAL, admin=True),
     Action(
         name="ring",
         handler=_ring,

@@ -6,6 +6,7 @@ The table in docs/aws.md is made here: REWRITE_DOCS=1 puts it there.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -13,12 +14,13 @@ from unittest.mock import patch
 
 from botocore.client import BaseClient
 from botocore.exceptions import EndpointConnectionError
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from moto import mock_aws
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from custom_components.face_doorbell import attendance
 from custom_components.face_doorbell.const import DOMAIN
@@ -27,7 +29,7 @@ from custom_components.face_doorbell.visits import VISITS, Visit
 from pi_bridge.faces import Faces
 from tests import photos
 from tests.bridge.doubles import RunningBridge, running_bridge
-from tests.fake_rekognition import Fault, PaintedEyes, fake_rekognition
+from tests.fake_rekognition import Fault, PaintedEyes, fake_rekognition, paint
 from tests.recognition.conftest import Cloud
 
 from .flow_texts import english
@@ -264,6 +266,54 @@ async def test_a_late_answer_is_kept_and_acts_on_nothing(
     assert state(hass, VISITOR).state == "unknown"
     assert state(hass, RECOGNIZED).state == "off"
     assert visit.timings.answer is None  # no LED
+
+
+async def test_the_times_of_each_step_are_shown(
+    hass: HomeAssistant, bridge: RunningBridge, cloud: Cloud
+) -> None:
+    await set_up_home(hass, bridge, fallback=False)
+    visits = [await ring(hass, bridge) for _ in range(3)]
+    steps = visits[-1].timings
+    assert 0 <= steps.ring <= steps.picture <= steps.asked <= steps.decision <= steps.answer  # type: ignore[operator]  # none is None
+    shown = state(hass, "sensor.front_door_time_to_decision")
+    times = sorted(visit.timings.decision or 0 for visit in visits)
+    assert shown.state == str(steps.decision)
+    assert [shown.attributes[name] for name in ("p50", "p95", "visits")] == [times[1], times[2], 3]
+    assert hass.states.get("sensor.front_door_time_to_ring") is None
+
+
+async def test_a_sync_tells_what_it_has_mended(hass: HomeAssistant, cloud: Cloud) -> None:
+    entry = recognition(**SETTINGS)
+    await set_up(hass, entry)
+    await entry.runtime_data.enrol("Ann", [paint(0), paint(0, mark=1)])
+    cloud.rekognition.drop_collection()
+    told = await hass.services.async_call(DOMAIN, "sync_people", blocking=True, return_response=True)
+    assert told == {
+        "added": 2,
+        "removed": 0,
+        "refused": {},
+        "deleted": {},
+        "calls": {"IndexFaces": 2, "AssociateFaces": 1},
+    }
+    cloud.rekognition.drop_collection()
+    button = {"entity_id": "button.face_recognition_sync_persons"}
+    await hass.services.async_call("button", "press", button, blocking=True)
+    collection = cloud.rekognition.collection()
+    assert collection is not None
+    assert len(collection.faces) == 2
+
+
+async def test_the_index_heals_by_itself(
+    hass: HomeAssistant, cloud: Cloud, freezer: FrozenDateTimeFactory
+) -> None:
+    entry = recognition(**SETTINGS)
+    await set_up(hass, entry)
+    cloud.rekognition.drop_collection()
+    for later, healed in ((timedelta(hours=1), False), (timedelta(days=1), True)):
+        freezer.tick(later)
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert (cloud.rekognition.collection() is not None) is healed
 
 
 def table() -> str:

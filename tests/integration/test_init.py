@@ -48,7 +48,13 @@ async def test_a_doorbell_is_one_device_with_its_entities(
         "light.front_door_green_led",
         "light.front_door_red_led",
         "sensor.front_door_last_visitor",
+        "sensor.front_door_time_to_decision",
+        "sensor.front_door_time_to_engine",
+        "sensor.front_door_time_to_led",
+        "sensor.front_door_time_to_picture",
+        "sensor.front_door_time_to_ring",
         "siren.front_door_buzzer",
+        "switch.front_door_recognition",
     ]
     assert {entity.device_id for entity in entities} == {device.id}
 

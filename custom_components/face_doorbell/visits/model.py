@@ -45,10 +45,11 @@ class VisitRing:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Milliseconds from the press to each step; None for a step that was not taken."""
+    """Milliseconds from the press to each step; None for a step that was not taken. `asked`: the engine, first."""
 
     ring: int | None = None
     picture: int | None = None
+    asked: int | None = None
     decision: int | None = None
     answer: int | None = None
 
