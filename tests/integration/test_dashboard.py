@@ -1,6 +1,7 @@
 """The dashboard in the sidebar, as the frontend gets it."""
 
 from collections.abc import Iterator
+import re
 from typing import Any
 
 from homeassistant.components.frontend import async_panel_exists
@@ -11,8 +12,10 @@ from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.dashboard import Door, Member, build_dashboard
+from custom_components.face_doorbell.panel import SCRIPT
 from tests.bridge.doubles import RunningBridge
 
+from .flow_texts import english
 from .helpers import CAMERA, LAST_VISITOR, ScriptedEngine, add_doorbell, add_recognition
 
 URL_PATH = "face-doorbell"
@@ -140,3 +143,11 @@ async def test_without_the_card_there_is_nothing_that_needs_our_javascript(hass:
 async def test_a_door_without_any_entity_is_no_error(hass: HomeAssistant) -> None:
     config = build_dashboard([Door("1", "Front door", {})], [], await texts(hass), with_card=False)
     assert config["views"][0]["sections"] == []
+
+
+def test_the_card_is_small_and_has_all_its_texts() -> None:
+    code = SCRIPT.read_bytes()
+    assert len(code) <= 30_000
+    used = set(re.findall(r'#t\("(\w+)"', code.decode()))
+    there = {key.removeprefix("card_") for key in english()["common"] if key.startswith("card_")}
+    assert used == there

@@ -27,8 +27,8 @@ select, input, button { font: inherit; color: var(--primary-text-color); min-hei
 select, input[type=text] { background: var(--card-background-color); border: 1px solid var(--divider-color); padding: 0 12px; }
 button { background: none; border: 1px solid var(--divider-color); padding: 0 14px; cursor: pointer; }
 button:hover { background: color-mix(in srgb, var(--primary-color) 8%, transparent); }
-button.main { background: var(--primary-color); border-color: var(--primary-color); color: var(--text-primary-color, #fff); }
-button.danger { color: var(--error-color); border-color: currentColor; }
+button.main { border: 2px solid var(--primary-color); font-weight: 600; }
+button.danger { border-color: var(--error-color); }
 button:disabled { opacity: .5; cursor: default; }
 :focus-visible { outline: 2px solid var(--primary-color); outline-offset: 2px; }
 ul { list-style: none; margin: 8px 0 0; padding: 0; }
@@ -42,7 +42,7 @@ li { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 12px; padding
   padding-inline: 4px 10px; border-radius: 999px; font-weight: 500; overflow-wrap: anywhere;
   background: color-mix(in srgb, var(--tone) 14%, transparent); }
 .chip > b { display: grid; place-items: center; inline-size: 20px; block-size: 20px; border-radius: 50%; font-size: 13px;
-  color: var(--card-background-color); background: var(--tone); }
+  color: #000; background: var(--tone); }
 .recognized { --tone: var(--success-color, #43a047); }
 .unknown { --tone: var(--warning-color, #ffa600); }
 .failed { --tone: var(--error-color, #db4437); }
@@ -52,7 +52,8 @@ li { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 12px; padding
 .state { padding: 24px 8px; text-align: center; color: var(--secondary-text-color); }
 .state button, .more { margin-top: 12px; }
 .more { inline-size: 100%; }
-.error { color: var(--error-color); margin: 0; }
+.error { margin: 0; padding-inline-start: 8px; border-inline-start: 3px solid var(--error-color); }
+.error:empty { display: none; }
 .live { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); }
 [hidden] { display: none !important; }
 dialog { inset: 0; margin: auto; padding: 16px; border: 0; box-sizing: border-box; inline-size: min(720px, calc(100vw - 24px));
