@@ -52,12 +52,13 @@ def _gallery(folder: str, persons: int) -> Gallery:
 
 
 def _s3() -> S3Client:
-    return boto3.client(
+    client: S3Client = boto3.client(
         "s3",
         SETTINGS.region,
         aws_access_key_id=SETTINGS.access_key_id,
         aws_secret_access_key=SETTINGS.secret_access_key,
     )
+    return client
 
 
 async def costs() -> None:
