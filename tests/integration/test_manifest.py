@@ -36,7 +36,15 @@ ALLOWED = {
 }
 
 # May be imported without being a dependency: every Home Assistant has them.
-ALWAYS_THERE = {*Platform, "diagnostics", "persistent_notification", "system_health", "repairs"}
+ALWAYS_THERE = {
+    *Platform,
+    "diagnostics",
+    "homeassistant",
+    "llm",  # asks for ours itself, as the others that look for a module of their name do
+    "persistent_notification",
+    "repairs",
+    "system_health",
+}
 
 RULES = {
     "bronze": """action-setup appropriate-polling brands common-modules config-flow-test-coverage config-flow
