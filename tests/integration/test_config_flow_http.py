@@ -70,7 +70,7 @@ async def test_the_whole_set_up(hass: HomeAssistant, seeing_bridge: RunningBridg
     recognition = await walk(client, FLOW, handler, choose("recognition"), choose("local"))
     entry_id = recognition["result"]["entry_id"]
     assert recognition["next_flow"][0] == "config_subentries_flow"
-    options = await walk(client, OPTIONS, {"handler": entry_id})
+    options = await walk(client, OPTIONS, {"handler": entry_id}, choose("decision"))
     assert fields(options)["threshold"]["default"] == 90
 
     photos = {
