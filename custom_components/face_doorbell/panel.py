@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, override
 
 from homeassistant.components import frontend
-from homeassistant.components.http import StaticPathConfig
+from homeassistant.components.http.server import StaticPathConfig
 from homeassistant.components.lovelace.const import (
     DOMAIN as LOVELACE,
     LOVELACE_DATA,
