@@ -17,11 +17,26 @@ def make_folder(folder: Path) -> None:
         each.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def new_folder(parent: Path) -> Path:
-    """Make a private folder that is not finished; rename it when it is, then `sync_folder` its parent."""
-    folder = unfinished(parent)
-    folder.mkdir(mode=0o700)
-    return folder
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill with `write_new`; it gets its name, which must be free, when all is in it."""
+    temporary = unfinished(folder.parent)
+    temporary.mkdir(mode=0o700)
+    try:
+        yield temporary
+        sync_folder(temporary)
+        temporary.rename(folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_new(file: Path, content: bytes) -> None:
+    """Write a file into a folder that is not finished."""
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+        target.write(content)
+        target.flush()
+        os.fsync(target.fileno())
 
 
 def write_file(file: Path, content: bytes) -> None:

@@ -123,11 +123,12 @@ async def test_half_a_visit_is_no_visit(
 ) -> None:
     """The power fails before the folder has its name."""
 
-    def fail(self: Path, target: Path) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
         raise OSError("no power")
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", fail)
+        patch.setattr(shutil, "rmtree", fail)
         with pytest.raises(OSError, match="no power"):
             await log.async_add(visit(dt_util.utcnow()), {0: JPEG})
     assert list((tmp_path / "visits").iterdir())

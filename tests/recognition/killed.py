@@ -6,7 +6,7 @@ touches the disk or the network.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 import functools
 import json
@@ -16,6 +16,7 @@ from pathlib import Path
 import random
 import signal
 import sys
+from typing import Any
 
 from custom_components.face_doorbell.files import write_file
 from custom_components.face_doorbell.model import Box, Embedding, Face
@@ -130,14 +131,14 @@ class Life:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
+def serve(live: Callable[[Mapping[str, Any]], None]) -> None:
     """Live the lives that stdin asks for."""
     for line in sys.stdin:
         life = json.loads(line)
         reading, writing = os.pipe()
         if not (child := os.fork()):
             counted = Life(life["point"])
-            asyncio.run(live(Path(life["root"]), life["endpoint"], life["seed"]))
+            live(life)
             os.write(writing, str(counted.passed).encode())
             os._exit(0)
         os.close(writing)
@@ -149,4 +150,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(lambda life: asyncio.run(live(Path(life["root"]), life["endpoint"], life["seed"])))

@@ -31,10 +31,12 @@ NEVER = 1_000_000_000
 class Lives:
     """Lives one life of Home Assistant after the other, in processes that can be killed."""
 
-    def __init__(self, root: Path, endpoint: str | None) -> None:
+    def __init__(
+        self, root: Path, endpoint: str | None = None, module: str = "tests.recognition.killed"
+    ) -> None:
         self.root, self.endpoint = root, endpoint
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.recognition.killed"],
+            [sys.executable, "-m", module],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

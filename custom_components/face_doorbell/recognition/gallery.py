@@ -16,13 +16,12 @@ import json
 import logging
 from pathlib import Path
 import re
-import shutil
 import threading
 from typing import Final, NotRequired, TypedDict
 import unicodedata
 import uuid
 
-from ..files import make_folder, new_folder, remove_folder, remove_unfinished, sync_folder, write_file
+from ..files import make_folder, remove_folder, remove_unfinished, whole_folder, write_file, write_new
 from ..model import Embedding
 from .errors import PersonError
 
@@ -174,16 +173,11 @@ class Gallery:
         with self._lock:
             name = self.check_name(name)
             person = Person(person_id or _new_id(name), name, _merged((), photos))
-            folder = new_folder(self._people)
-            try:
-                for photo in photos:
-                    write_file(folder / f"{photo.id}.jpg", photo.jpeg)
-                write_file(folder / "person.json", _dump(person))
+            with whole_folder(self._people / person.id) as folder:
+                for photo_file, jpeg in {f"{photo.id}.jpg": photo.jpeg for photo in photos}.items():
+                    write_new(folder / photo_file, jpeg)
+                write_new(folder / "person.json", _dump(person))
                 self.forget_removed({person.id})
-                folder.rename(self._people / person.id)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-            sync_folder(self._people)
             self._persons[person.id] = person
             return person
 

@@ -13,7 +13,7 @@ import logging
 from pathlib import Path
 from typing import Any, Final
 
-from ..files import make_folder, new_folder, remove_folder, remove_unfinished, sync_folder, write_file
+from ..files import make_folder, remove_folder, remove_unfinished, whole_folder, write_file, write_new
 from ..model import Embedding
 from .model import Visit
 
@@ -52,14 +52,12 @@ class VisitStore:
 
     def write(self, visit: Visit, embeddings: Embeddings, pictures: Mapping[int, bytes]) -> Stored:
         """Store a visit with its pictures, in place of one of the same id."""
-        folder = new_folder(self._root)  # if this fails, the next start deletes it
-        for n, jpeg in pictures.items():
-            write_file(folder / f"{n}.jpg", jpeg)
-        write_file(folder / _RECORD, _dump(visit, embeddings))
-        size = _size(folder)
-        remove_folder(self._root / visit.visit_id)
-        folder.rename(self._root / visit.visit_id)
-        sync_folder(self._root)
+        with whole_folder(self._root / visit.visit_id) as folder:
+            for n, jpeg in pictures.items():
+                write_new(folder / f"{n}.jpg", jpeg)
+            write_new(folder / _RECORD, _dump(visit, embeddings))
+            size = _size(folder)
+            remove_folder(self._root / visit.visit_id)  # of a caller who gave up waiting
         return Stored(visit, embeddings, size)
 
     def rewrite(self, visit: Visit, embeddings: Embeddings) -> Stored:
