@@ -1,67 +1,169 @@
 #!/usr/bin/env bash
-# Install or update the Face Doorbell bridge on Raspberry Pi OS (64-bit): sudo packaging/install.sh [wheel]
-# Without a wheel, the checkout that this script lies in is installed. It may be run again at any time.
+# Make this Raspberry Pi a doorbell, or bring it up to date: sudo packaging/install.sh
+#   --uninstall   remove it; asks before it deletes what the owner may want to keep
+#   --purge       remove it and delete everything without asking
+#
+# For 64-bit Raspberry Pi OS bookworm and trixie; Debian will do. It may be run again at any time, and after an upgrade of
+# the system it must be. What cannot be done (systemd in a container, for example) is said and left out.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-source=${1:-$(dirname "$here")}
-target=/opt/face-doorbell-bridge
-command=/usr/local/bin/face-doorbell-bridge
-config=/etc/face-doorbell-bridge.toml
+source=$(dirname "$here")
+name=face-doorbell-bridge
 user=face-doorbell
+target=/opt/$name
+command=/usr/local/bin/$name
+config=/etc/$name.toml
+state=/var/lib/$name
+unit=/etc/systemd/system/$name.service
+announcement=/etc/avahi/services/face-doorbell.service
+pin_rule=/etc/udev/rules.d/60-$name.rules
+missing=()
 
+step() { echo "== $*"; }
 fail() {
     echo "install.sh: $*" >&2
     exit 1
 }
+# Say now, and once more at the end, what this machine cannot do.
+miss() {
+    echo "   NOT DONE: $*" >&2
+    missing+=("$*")
+}
+systemd_runs() { [[ -d /run/systemd/system ]]; }
 
-[[ $EUID -eq 0 ]] || fail "this needs root: sudo $0"
-[[ $(uname -m) == aarch64 ]] || fail "this needs a 64-bit Raspberry Pi OS, not $(uname -m)"
+check_machine() {
+    local architecture
+    architecture=$(dpkg --print-architecture)
+    case $architecture in
+        arm64) ;;
+        amd64) miss "this is no Raspberry Pi: there are no pins for button and lights" ;;
+        *) fail "the system is $architecture, but 64-bit is needed: install Raspberry Pi OS (64-bit)" ;;
+    esac
+}
 
-echo "== packages"
-# lgpio comes from Raspberry Pi OS: the package registry has no build of it for this Python.
-apt-get update -qq
-apt-get install -qq --yes avahi-daemon python3-lgpio python3-venv
+install_packages() {
+    step "packages"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -qq --yes avahi-daemon python3-venv >/dev/null
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "Python 3.11 or newer is needed: install Raspberry Pi OS bookworm or newer"
+    # Raspberry Pi OS has its own lgpio; Debian has none.
+    if apt-cache show python3-lgpio &>/dev/null; then
+        apt-get install -qq --yes python3-lgpio >/dev/null
+    fi
+}
 
-echo "== user"
-getent passwd "$user" >/dev/null || useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "$user"
-for group in gpio video; do
-    getent group "$group" >/dev/null || fail "there is no group $group: is this Raspberry Pi OS?"
-    usermod --append --groups "$group" "$user"
-done
+add_user() {
+    step "user $user"
+    getent passwd $user >/dev/null ||
+        useradd --system --user-group --no-create-home --home-dir "$state" --shell /usr/sbin/nologin $user
+    if ! getent group gpio >/dev/null; then # Debian
+        groupadd --system gpio
+        echo 'SUBSYSTEM=="gpio", GROUP="gpio", MODE="0660"' >$pin_rule
+        ! systemd_runs || { udevadm control --reload && udevadm trigger --subsystem-match=gpio; }
+    fi
+    usermod --append --groups gpio,video $user
+    install --directory --owner=$user --group=$user --mode=0700 "$state"
+}
 
-echo "== program"
-python3 -m venv --system-site-packages "$target"
-"$target/bin/pip" install --quiet --upgrade "$source"
-ln --symbolic --force "$target/bin/face-doorbell-bridge" "$command"
+install_program() {
+    step "program in $target"
+    local version
+    version=$(python3 -c 'import sys; print(f"python{sys.version_info.major}.{sys.version_info.minor}")')
+    # The packages of an older Python, from before an upgrade of the system, are of no use.
+    [[ -d $target/lib/$version ]] || rm --recursive --force "$target"
+    python3 -m venv --system-site-packages "$target"
+    "$target/bin/pip" install --quiet --upgrade "$source"
+    if ! "$target/bin/python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("_lgpio"))'; then
+        "$target/bin/pip" install --quiet --only-binary=adafruit-lgpio,lgpio "${source}[pi]" ||
+            miss "there is no lgpio for this machine: no button, no lights"
+    fi
+    ln --symbolic --force "$target/bin/$name" "$command"
+    [[ -e $config ]] || install --mode=0644 "$here/$name.toml" "$config"
+}
 
-echo "== service"
-[[ -e $config ]] || install --mode 0644 "$here/face-doorbell-bridge.toml" "$config"
-install --mode 0644 "$here/face-doorbell-bridge.service" /etc/systemd/system/
-systemctl daemon-reload
-systemctl enable --quiet face-doorbell-bridge
-systemctl restart face-doorbell-bridge || fail "it does not start: journalctl -u face-doorbell-bridge says why"
+install_service() {
+    step "service"
+    install --mode=0644 "$here/$name.service" "$unit"
+    if ! systemd_runs; then
+        systemctl enable --quiet $name || miss "there is no systemd: start \"$command run\" yourself"
+        miss "systemd does not run here: the doorbell starts at the next boot"
+        return
+    fi
+    systemctl daemon-reload
+    systemctl enable --quiet $name
+    systemctl restart $name || true # the check at the end tells what is wrong
+}
 
-echo "== announcement in the network"
-"$target/bin/python" - "$here/avahi.xml" >/etc/avahi/services/face-doorbell.service <<'PYTHON'
-from pathlib import Path
-from string import Template
-import sys
-from xml.sax.saxutils import escape
+announce() {
+    step "announcement in the network"
+    # As the service's user: the first start makes the certificate, which must be its own.
+    if runuser --user $user -- "$command" avahi >"$announcement.new"; then
+        mv "$announcement.new" "$announcement"
+        chmod 0644 "$announcement"
+    else
+        rm --force "$announcement.new"
+        miss "the doorbell is not announced: add it to Home Assistant by its address"
+    fi
+}
 
-from pi_bridge.certificate import load_or_make
-from pi_bridge.config import load
-from pi_bridge.model import API_VERSION
+finish() {
+    step "check"
+    "$command" check || echo "What is NOT OK can be mended now; the doorbell keeps trying."
+    if ((${#missing[@]})); then
+        step "not done"
+        printf '   %s\n' "${missing[@]}"
+    fi
+    systemd_runs || return 0
+    systemctl is-active --quiet $name || fail "the doorbell does not run: journalctl -u $name says why"
+    if [[ $("$command" clients) == "Nobody is paired."* ]]; then
+        step "pair it: Home Assistant, Settings, Devices & services"
+        "$command" pair
+    fi
+}
 
-config = load()
-bridge_id = load_or_make(config.storage.path / "certificate.pem").bridge_id
-template = Template(Path(sys.argv[1]).read_text(encoding="utf-8"))
-print(template.substitute(name=escape(config.name), id=bridge_id, port=config.server.port, api=API_VERSION), end="")
-PYTHON
+uninstall() {
+    local purge=$1 answer
+    step "remove $name"
+    if systemd_runs; then
+        systemctl disable --now --quiet $name || true # it may never have been enabled
+    fi
+    rm --force "$unit" "/etc/systemd/system/multi-user.target.wants/$name.service" "$announcement" "$command" $pin_rule
+    rm --recursive --force "$target"
+    ! systemd_runs || systemctl daemon-reload
+    if [[ $purge == no && -t 0 ]]; then
+        echo "$state has the pairing, the certificate and the rings that Home Assistant has not heard of."
+        read -rp "Delete it, with $config and the user $user? [y/N] " answer
+        [[ $answer != [yY]* ]] || purge=yes
+    fi
+    if [[ $purge == no ]]; then
+        echo "Kept: $state, $config and the user $user (--purge deletes them)."
+        return
+    fi
+    rm --recursive --force "$state" "$config"
+    ! getent passwd $user >/dev/null || userdel $user
+    echo "Deleted: $state, $config and the user $user. Debian's packages stay."
+}
 
-echo "== check"
-"$command" check || echo "What is not ok can be mended now; the bridge keeps trying."
-
-echo
-echo "== pair it: Home Assistant, Settings, Devices & services"
-"$command" pair
+[[ $EUID -eq 0 ]] || fail "this needs root: sudo $0 $*"
+case ${1:-} in
+    "") ;;
+    --uninstall)
+        uninstall no
+        exit
+        ;;
+    --purge)
+        uninstall yes
+        exit
+        ;;
+    *) fail "unknown: $1 (--uninstall and --purge are known)" ;;
+esac
+check_machine
+install_packages
+add_user
+install_program
+install_service
+announce
+finish

@@ -148,7 +148,7 @@ def _pi_pins() -> Factory:
     try:
         from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415 - there is no lgpio beside a Pi
     except (ImportError, AttributeError) as error:  # AttributeError: the empty lgpio 0.0.0.2 of PyPI
-        raise HardwareError("lgpio is not installed: apt install python3-lgpio") from error
+        raise HardwareError("lgpio is not installed: run packaging/install.sh again") from error
     except OSError as error:
         raise HardwareError(f"lgpio cannot use the folder {os.environ['LG_WD']} (LG_WD): {error}") from error
     try:
