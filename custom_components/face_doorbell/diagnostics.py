@@ -22,7 +22,7 @@ from .const import (
 )
 from .coordinator import DoorbellCoordinator
 from .entries import AnyEntry, DoorbellEntry, RecognitionEntry, kind
-from .visits import Visit, VisitFilter
+from .visits import VISITS, Visit, VisitFilter
 
 REDACTED: Final = {
     CONF_ACCESS_KEY_ID,
@@ -50,7 +50,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: AnyEntr
         case EntryKind.DOORBELL:
             return settings | await _doorbell(entry)
         case EntryKind.RECOGNITION:
-            return settings | _recognition(entry)
+            return settings | _recognition(hass, entry)
 
 
 async def _doorbell(entry: DoorbellEntry) -> dict[str, Any]:
@@ -73,9 +73,11 @@ async def _health(coordinator: DoorbellCoordinator) -> dict[str, Any]:
         return {"error": type(err).__name__}
 
 
-def _recognition(entry: RecognitionEntry) -> dict[str, Any]:
+def _recognition(hass: HomeAssistant, entry: RecognitionEntry) -> dict[str, Any]:
     recognizer = entry.runtime_data
+    visits = hass.data[VISITS]
     return {
+        "visits": {"kept": asdict(visits.usage), "limits": asdict(visits.retention)},
         "engine": recognizer.engine.name,
         "in_sync": recognizer.in_sync,
         "photos_of_each_person": [len(person.photos) for person in recognizer.persons],

@@ -70,4 +70,6 @@ async def test_recognition(hass: HomeAssistant, hass_client: ClientSessionGenera
     assert told["engine"] == "scripted"
     assert told["in_sync"] is True
     assert told["photos_of_each_person"] == [0]
+    assert told["visits"]["kept"] == {"visits": 0, "size": 0, "oldest": None}
+    assert told["visits"]["limits"]["visits"] == 2000
     assert not [secret for secret in [*secrets.values(), "Ann"] if secret in json.dumps(told)]

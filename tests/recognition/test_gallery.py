@@ -260,3 +260,15 @@ def test_a_rotten_list_of_the_removed_removes_nobody(tmp_path: Path, rotten: byt
     (tmp_path / "faces" / "removed.json").write_bytes(rotten)
     assert reopened(tmp_path).persons == (ann,)
     assert reopened(tmp_path).removed == set()
+
+
+def test_a_photo_that_a_crash_left_without_a_record_is_deleted(gallery: Gallery, tmp_path: Path) -> None:
+    """As when the power fails between a photo and the record that names it."""
+    ann = gallery.add_person("Ann", [NewPhoto(b"one")])
+    folder = next(tmp_path.rglob(ann.id))
+    orphan = folder / f"{NewPhoto(b'two').id}.jpg"
+    orphan.write_bytes(b"two")
+    gallery.load()
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["person.json", f"{ann.photos[0].id}.jpg"]
+    )
