@@ -1,7 +1,8 @@
 """Pairing by pressing the doorbell itself: that press lets in one client, and does not ring.
 
 The button is on the street. So a press pairs only while nobody is paired, or within two minutes of the owner's word on
-the Pi, and only when exactly one client asks: two at a time are both refused, as one of them is not the owner's.
+the Pi, and only when exactly one client asks: two at a time are both refused, as one of them is not the owner's, and so
+is everybody in the two minutes after that.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ class PressPairing:
         self._invite = invite
         self._clock = clock
         self._open_until = clock()
+        self._shut_until = clock()
         self._request: _Request | None = None
 
     @property
     def possible(self) -> bool:
         """Whether a press can pair now."""
-        return self._clock() < self._open_until or self._nobody_is_paired()
+        now = self._clock()
+        return now < self._open_until or (now >= self._shut_until and self._nobody_is_paired())
 
     def open(self) -> None:
         """Let one client in within the next WINDOW_S."""
@@ -66,7 +69,7 @@ class PressPairing:
         if before is not None:
             before.pressed.set_exception(_contested())
             if before.is_here():
-                self._await_press_of(None)
+                self._shut()
                 raise _contested()
         request = _Request(is_here)
         self._await_press_of(request)
@@ -84,10 +87,15 @@ class PressPairing:
         request = self._request
         if request is None or not request.is_here() or not self.possible:
             return False
-        self._await_press_of(None)
-        self._open_until = self._clock()
+        self._shut()
         request.pressed.set_result(None)
         return True
+
+    def _shut(self) -> None:
+        """Let nobody in for a while, unless the owner says so: who has lost a race must not win the next one."""
+        self._await_press_of(None)
+        self._open_until = self._clock()
+        self._shut_until = self._clock() + WINDOW_S
 
     def _await_press_of(self, request: _Request | None) -> None:
         if (request is None) is not (self._request is None):

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 import json
+import logging
 import time
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 import voluptuous as vol
 
 from . import __version__, mjpeg
@@ -46,6 +48,17 @@ _PAIR: Final = vol.Schema(
     },
     extra=vol.REMOVE_EXTRA,
 )
+
+
+class _OwnMistakes(logging.Filter):
+    """Leaves out what strangers send that is no HTTP: it would fill the card, and may quote a token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_HTTP_LOG: Final = logging.getLogger(f"{__name__}.http")
+_HTTP_LOG.addFilter(_OwnMistakes())
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -108,7 +121,12 @@ class Server:
         application.add_routes(self._routes())
         application.on_shutdown.append(self._stop)
         runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=KEEP_ALIVE_S
+            application,
+            logger=_HTTP_LOG,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_S,
+            keepalive_timeout=KEEP_ALIVE_S,
+            auto_decompress=False,  # no client compresses, and little can become much
         )
         await runner.setup()
         if runner.server is None:
@@ -305,7 +323,7 @@ def _error(status: int, code: str, message: str, retry_after: int | None) -> web
 
 
 async def _read_body(request: web.Request, limit: int) -> bytes:
-    """Return the body; raises Refused when it is larger than `limit` bytes or takes too long."""
+    """Return the body; raises Refused when it is larger than `limit` bytes, takes too long or does not come."""
     if (request.content_length or 0) > limit:
         raise Refused(413, "too_large", f"At most {limit} bytes are taken.")
     body = bytearray()
@@ -317,4 +335,6 @@ async def _read_body(request: web.Request, limit: int) -> bytes:
                     raise Refused(413, "too_large", f"At most {limit} bytes are taken.")
     except TimeoutError as error:
         raise Refused(400, "bad_request", "The request took too long to arrive.") from error
+    except (ConnectionError, HttpProcessingError) as error:
+        raise Refused(400, "bad_request", "The request did not arrive as a whole.") from error
     return bytes(body)

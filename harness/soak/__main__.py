@@ -2,12 +2,15 @@
 
 import argparse
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 import shutil
 import sys
 import tempfile
 import time
 
+from .attacks import CASES, AttackError, Report as AttackReport, attack
+from .ledger import Report
 from .presses import SoakError, soak
 
 
@@ -20,32 +23,54 @@ def main() -> None:
     parser.add_argument(
         "--seed", type=int, default=7, metavar="S", help="what decides all faults (default: 7)"
     )
+    parser.add_argument(
+        "--attacks", action="store_true", help="instead of faults, try what strangers may try"
+    )
+    parser.add_argument(
+        "--cases", type=int, default=CASES, metavar="N", help=f"of fuzzing, with --attacks (default: {CASES})"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to FILE")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     started = time.monotonic()
+    report: Report | AttackReport
     try:
-        report = asyncio.run(soak(folder, arguments.presses, arguments.seed))
-    except SoakError as error:
+        if arguments.attacks:
+            report = asyncio.run(attack(folder, arguments.cases, arguments.seed))
+        else:
+            report = asyncio.run(soak(folder, arguments.presses, arguments.seed))
+    except (SoakError, AttackError) as error:
         sys.exit(f"script/soak failed; everything is in {folder}:\n{error}")
-    print(f"rings sent      {report.sent}")
-    print(f"received        {report.received}")
-    print(f"duplicates      {report.duplicates}")
-    print(f"lost            {report.lost}")
-    print(f"mistimed        {report.mistimed}")
-    for kind, count in sorted(report.faults.items()):
-        print(f"  {kind:22} {count}")
-    for line in report.broken:
+    for line in _lines(report):
         print(line)
-    print(
-        f"in {time.monotonic() - started:.0f} s: {'the promise was kept' if report.kept else f'BROKEN, see {folder}'}"
-    )
+    verdict = "the promise was kept" if report.kept else f"BROKEN, see {folder}"
+    print(f"in {time.monotonic() - started:.0f} s: {verdict}")
     if arguments.json:
         arguments.json.write_text(report.to_json())
     if not report.kept:
         sys.exit(1)
     shutil.rmtree(folder)
 
+
+def _lines(report: Report | AttackReport) -> Iterator[str]:
+    if isinstance(report, Report):
+        yield f"rings sent      {report.sent}"
+        yield f"received        {report.received}"
+        yield f"duplicates      {report.duplicates}"
+        yield f"lost            {report.lost}"
+        yield f"mistimed        {report.mistimed}"
+        yield from (f"  {kind:22} {count}" for kind, count in sorted(report.faults.items()))
+    else:
+        yield f"tried           {report.tried}"
+        yield f"accepted        {report.accepted}"
+        yield f"crashes         {report.crashes}"
+        yield f"rings           {report.presses}, of which {report.unheard} were not heard"
+        yield f"longest stall   {report.longest_stall_ms:.0f} ms"
+        yield from (f"  {name:22} {tally.refused} of {tally.tried}" for name, tally in report.attacks.items())
+    yield from report.broken[:BROKEN_SHOWN]
+
+
+BROKEN_SHOWN = 30
 
 if __name__ == "__main__":
     main()

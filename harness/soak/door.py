@@ -9,6 +9,7 @@ import time
 from typing import Final
 
 from pi_bridge.errors import JournalError
+from pi_bridge.faces import Faces
 from pi_bridge.model import Ring
 from tests.bridge.doubles import FakeClock, RunningBridge, running_bridge
 
@@ -29,10 +30,11 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a door is started with."""
+    """What a door is started with; the real face models take a second to load."""
 
     state: Path
     clock: Clock
+    real_faces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,13 @@ class Rang:
 
 
 @dataclass(frozen=True, slots=True)
+class LetIn:
+    """The report that a press did not ring: it has let in a client."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """The report that the journal has stored the ring of a press, and all before, or could not."""
 
@@ -80,7 +89,11 @@ async def main(line: Line, start: Start) -> None:
     settling = asyncio.TaskGroup()
     clock = FakeClock()
     _set(clock, start.clock)
-    async with running_bridge(start.state, photos=[picture(0)], clock=clock) as bridge, settling:
+    finder = Faces() if start.real_faces else None
+    async with (
+        running_bridge(start.state, photos=[picture(0)], finder=finder, clock=clock) as bridge,
+        settling,
+    ):
 
         def take(order: object, pressed_ns: int) -> None:
             match order:
@@ -95,13 +108,16 @@ async def main(line: Line, start: Start) -> None:
         await loop.create_future()
 
 
-def _press(bridge: RunningBridge, number: int, pressed_ns: int) -> Rang:
+def _press(bridge: RunningBridge, number: int, pressed_ns: int) -> Rang | LetIn:
     at = datetime.now(UTC) - timedelta(microseconds=(time.monotonic_ns() - pressed_ns) / 1000)
     bridge.camera.show(picture(number), pressed_ns)
+    events = bridge.running.bridge.events
+    before = events.end
     bridge.panel.press(pressed_ns)
     stall_ms = (time.monotonic_ns() - pressed_ns) / 1e6
-    events = bridge.running.bridge.events
-    ((_, ring),) = events.since(events.end - 1, -1)
+    if events.end == before:
+        return LetIn(number)
+    ((_, ring),) = events.since(before, -1)
     if not isinstance(ring, Ring):
         raise TypeError("a press rings at once")
     return Rang(number, ring.ring_id, at, stall_ms)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-import ssl
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -13,51 +10,9 @@ from pi_bridge import doorman
 
 from .conftest import SHARP
 from .doubles import RunningBridge
-from .home import Home
+from .home import Home, stranger
 
 HALF = b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
-
-
-class Stranger:
-    """A connection on which the test says what it likes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def say(self, text: bytes) -> None:
-        self._writer.write(text)
-        await self._writer.drain()
-
-    async def sent_away(self) -> bool:
-        """Wait for the end of the connection."""
-        try:
-            return await self._reader.read() == b""
-        except ConnectionError:
-            return True
-
-    @property
-    def is_here(self) -> bool:
-        return not self._reader.at_eof() and self._reader.exception() is None
-
-    def leave(self) -> None:
-        self._writer.transport.abort()
-
-
-@asynccontextmanager
-async def stranger(
-    bridge: RunningBridge, *, tls: bool = False, address: str = "127.0.0.1"
-) -> AsyncIterator[Stranger]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    streams = await asyncio.open_connection(
-        bridge.host, bridge.port, ssl=context if tls else None, local_addr=(address, 0)
-    )
-    visitor = Stranger(*streams)
-    try:
-        yield visitor
-    finally:
-        visitor.leave()
 
 
 @pytest.fixture

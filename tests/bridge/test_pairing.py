@@ -102,6 +102,21 @@ async def test_of_two_who_ask_nobody_is_let_in(scene: Scene) -> None:
     assert not scene.pairing.pressed()
 
 
+@pytest.mark.parametrize("nobody_is_paired", [False, True])
+async def test_who_has_lost_a_race_does_not_win_the_next_one(scene: Scene, nobody_is_paired: bool) -> None:
+    scene.nobody_is_paired = nobody_is_paired
+    scene.pairing.open()
+    first = await scene.ask()
+    assert await refusal(await scene.ask()) == "contested"
+    assert await refusal(first) == "contested"
+    scene.now += 119
+    assert await refusal(await scene.ask()) == "pairing_closed"
+    scene.now += 1
+    assert scene.pairing.possible is nobody_is_paired
+    scene.pairing.open()
+    assert scene.pairing.possible
+
+
 async def test_who_has_gone_is_in_nobodys_way_and_not_let_in(scene: Scene) -> None:
     scene.pairing.open()
     await scene.ask(is_here=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 import ssl
+import zlib
 
 import aiohttp
 import pytest
@@ -15,7 +16,7 @@ from pi_bridge.model import Box, Embedding, Face, FacesFound, FacesState, Output
 
 from .conftest import EMPTY, SHARP
 from .doubles import FakeFaces, RunningBridge, running_bridge
-from .home import Home, Stream
+from .home import Home, Stream, stranger
 
 CLOSED = [
     ("GET", "/v1/ws"),
@@ -127,6 +128,35 @@ async def test_large_bodies_are_refused(home: Home) -> None:
     for path, size in (("/v1/pair", 17 * 1024), ("/v1/faces", 10 * 1024 * 1024 + 1)):
         response = await home.ask("POST", path, data=bytes(size), headers={"Content-Type": "image/jpeg"})
         assert await code_of(response) == (413, "too_large")
+
+
+async def test_what_strangers_send_does_not_fill_the_log(
+    bridge: RunningBridge, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stranger(bridge, tls=True) as visitor:
+        await visitor.say(
+            b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer secret\0\r\n\r\n"
+        )
+        assert b" 400 " in await visitor.answer()
+    half = b"POST /v1/pair HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"
+    async with stranger(bridge, tls=True) as visitor:
+        await visitor.say(half)
+    async with stranger(bridge, tls=True) as visitor:
+        await visitor.say(half.replace(b"Content-Length: 1000", b"Transfer-Encoding: chunked") + b"xyz\r\n")
+        assert b" 400 " in await visitor.answer()
+    async with stranger(bridge, tls=True) as visitor:
+        await visitor.say(b"GET /v1/info HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+        assert b" 200 " in await visitor.answer()
+    assert caplog.records == []
+
+
+async def test_compressed_bodies_are_not_blown_up(home: Home) -> None:
+    bomb = zlib.compress(bytes(10_000_000))
+    headers = {"Content-Encoding": "deflate"}
+    assert await code_of(await home.ask("POST", "/v1/pair", data=bomb, headers=headers)) == (
+        400,
+        "bad_request",
+    )
 
 
 async def test_client_can_leave(bridge: RunningBridge, home: Home) -> None:
