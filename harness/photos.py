@@ -1,6 +1,7 @@
 """Real photos for the demo: who is enrolled, and who stands at the door."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 import shutil
@@ -26,16 +27,16 @@ class Photos:
     strangers: tuple[str, ...] = tuple(name for name in AT_THE_DOOR if name != KNOWN)
 
 
-async def lay_out_photos(folder: Path) -> Photos:
-    """Fetch the photos if needed and put those of the door into `folder`, named by person."""
+async def lay_out_photos(folder: Path, at_the_door: Mapping[str, str] = AT_THE_DOOR) -> Photos:
+    """Fetch the photos if needed and put those of the door into `folder`, named by who stands there."""
     fetch = await asyncio.create_subprocess_exec(sys.executable, str(REPOSITORY / "script" / "photos"))
     if await fetch.wait():
         raise subprocess.SubprocessError("the photos could not be fetched")
-    await asyncio.to_thread(_copy, folder)
+    await asyncio.to_thread(_copy, folder, at_the_door)
     return Photos(tuple(FETCHED / name for name in ENROLLED), folder)
 
 
-def _copy(folder: Path) -> None:
+def _copy(folder: Path, at_the_door: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for person, name in AT_THE_DOOR.items():
+    for person, name in at_the_door.items():
         shutil.copyfile(FETCHED / name, folder / f"{person}{Path(name).suffix}")
