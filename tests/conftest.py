@@ -1,11 +1,16 @@
 """For all tests. The bridge is tested where there is no Home Assistant too, so nothing here needs it."""
 
 import contextlib
+import os
+import tempfile
 
 import pytest
 
 # Home Assistant's test plugin has a package of this name too; the one that is loaded first stays.
 import custom_components  # noqa: F401
+
+# Home Assistant empties its upload folder at start: test processes that run side by side must not share one.
+os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="face-doorbell-tests-")
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,7 @@ from .recognition.errors import RecognitionError
 
 _LOGGER = logging.getLogger(__name__)
 
-LOOK_EVERY: Final = timedelta(
-    minutes=5
-)  # so soon is the index in step after AWS was away; a sync costs nothing then
+LOOK_EVERY: Final = timedelta(minutes=5)  # so soon is the index in step after AWS was away
 SYNC_EVERY: Final = timedelta(days=1)  # somebody else may have changed bucket or collection
 
 
@@ -35,4 +33,4 @@ def async_keep_in_sync(hass: HomeAssistant, entry: RecognitionEntry) -> None:
         except RecognitionError as err:
             _LOGGER.debug("The index is not in step yet: %s", err)
 
-    entry.async_on_unload(async_track_time_interval(hass, look, LOOK_EVERY))
+    entry.async_on_unload(async_track_time_interval(hass, look, LOOK_EVERY, cancel_on_shutdown=True))
