@@ -17,12 +17,12 @@ from uuid import uuid4
 
 from .access import Client, hash_token, new_token
 from .burst import Shot, shots
-from .config import Config
+from .config import CameraConfig, Config
 from .errors import JournalError
 from .events import EventLog, Signal
 from .frames import Frames
 from .journal import Journal
-from .model import BridgeState, Burst, Frame, Moment, Output, Pattern, Ring, RingPicture
+from .model import BridgeState, Burst, CameraState, Frame, Moment, Output, Pattern, Ring, RingPicture
 from .outputs import Outputs
 from .ports import Camera, Clock, FaceFinder, Panel
 
@@ -61,6 +61,8 @@ class Bridge:
         self.boot = clock.boot_id
         self.faces = faces
         self.frames = Frames(config.camera.buffer_s)
+        self.live = Frames(0)
+        self._no_picture = b""
         self.events = EventLog()
         self.changed = Signal()
         self.outputs = Outputs(panel, self.changed.notify)
@@ -83,6 +85,8 @@ class Bridge:
         if ring is not None:
             self.events.append(Burst(ring.seq, ring.ring_id, best))
         tasks.create_task(self._store_again())
+        self._no_picture = await asyncio.to_thread(_no_picture, self._config.camera)
+        self.camera_changed()
 
     # What happens at the door
 
@@ -90,6 +94,13 @@ class Bridge:
         """Take in a frame of the camera."""
         self._frame_times.append(frame.taken_ns)
         self.frames.add(frame)
+        self.live.add(frame)
+
+    def camera_changed(self) -> None:
+        """Tell everybody how the camera is now; viewers see when there is none."""
+        if self._camera.state is CameraState.ABSENT:
+            self.live.add(Frame(self._no_picture, time.monotonic_ns()))
+        self.changed.notify()
 
     def ring(self, pressed_ns: int, *, test: bool = False) -> None:
         """Ring: somebody pressed the button at `pressed_ns` (`time.monotonic_ns`)."""
@@ -177,6 +188,11 @@ class Bridge:
     def state(self) -> BridgeState:
         """How the bridge is now."""
         return BridgeState(self._camera.state, self.faces.state, self.outputs.playing)
+
+    @property
+    def frame(self) -> Frame | None:
+        """What the camera sees now; None when it sees nothing."""
+        return self.frames.latest if self._camera.state is CameraState.OK else None
 
     @property
     def clients(self) -> Mapping[str, Client]:
@@ -273,6 +289,12 @@ class Bridge:
     def _save(self, client: Client) -> None:
         self._clients[client.token_hash] = client
         _store(self._journal.save_client(client))
+
+
+def _no_picture(config: CameraConfig) -> bytes:
+    from .no_picture import no_picture  # noqa: PLC0415 - the command line needs no OpenCV, which takes a second to load
+
+    return no_picture(config.width, config.height)
 
 
 def _choices(name: str) -> Iterator[str]:

@@ -18,17 +18,15 @@ UNSENT_BYTES: Final = 16 * 1024  # without this the kernel queues seconds of old
 TCP_NOTSENT_LOWAT: Final = 25  # linux/tcp.h; Python has had the name since 3.12 only
 
 
-async def stream(
-    request: web.Request, frames: Frames, first: Frame, *, resend_s: float = RESEND_S
-) -> web.StreamResponse:
-    """Send frames, beginning with `first`, until the viewer has gone."""
+async def stream(request: web.Request, frames: Frames, *, resend_s: float = RESEND_S) -> web.StreamResponse:
+    """Send frames until the viewer has gone, and the last one again when none comes for `resend_s` seconds."""
     response = web.StreamResponse(headers={"Content-Type": f"multipart/x-mixed-replace; boundary={BOUNDARY}"})
     response.headers["Cache-Control"] = "no-store"
     _keep_queue_short(request)
     try:
         await response.prepare(request)
-        await _send(response, first)  # twice: Chrome shows a picture only when the next one comes
-        frame = first
+        frame = await frames.next(None)
+        await _send(response, frame)  # twice: Chrome shows a picture only when the next one comes
         while True:
             await _send(response, frame)
             try:

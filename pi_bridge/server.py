@@ -270,17 +270,14 @@ class Server:
         return web.json_response({"width": found.width, "height": found.height, "faces": faces})
 
     async def _frame(self, request: web.Request) -> web.Response:
-        frame = self._bridge.frames.latest
+        frame = self._bridge.frame
         if frame is None:
             raise Refused(503, "no_camera", "There is no picture from the camera.")
         return web.Response(body=frame.jpeg, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        first = self._bridge.frames.latest
-        if first is None:
-            raise Refused(503, "no_camera", "There is no picture from the camera.")
         with self._streams.take(), self._stay(request):
-            return await mjpeg.stream(request, self._bridge.frames, first, resend_s=self._resend_s)
+            return await mjpeg.stream(request, self._bridge.live, resend_s=self._resend_s)
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.json_response(self.health())

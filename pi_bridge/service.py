@@ -68,7 +68,7 @@ async def serve(
                     bridge.ring(pressed_ns)
 
             panel.start(pressed)
-            tasks.create_task(camera.run(bridge.take, bridge.changed.notify))
+            tasks.create_task(camera.run(bridge.take, bridge.camera_changed))
             tasks.create_task(_tell_when_loaded(faces, bridge))
             access = Access(bridge.clients, config.server.hosts)
             server = Server(config, bridge, access, pairing, certificate, resend_s=resend_s)

@@ -111,7 +111,7 @@ class _Routes:
         return web.Response(body=picture, content_type="image/jpeg")
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        return await mjpeg.stream(request, self._simulator.frames, await self._simulator.frames.next(None))
+        return await mjpeg.stream(request, self._simulator.frames)
 
     async def press(self, _request: web.Request) -> web.Response:
         return web.json_response({"at": iso_utc(self._simulator.press())})

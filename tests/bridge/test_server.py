@@ -8,11 +8,13 @@ import ssl
 import zlib
 
 import aiohttp
+import cv2
+import numpy as np
 import pytest
 
 from pi_bridge.errors import NotAnImageError
 from pi_bridge.mjpeg import RESEND_S
-from pi_bridge.model import Box, Embedding, Face, FacesFound, FacesState, Output
+from pi_bridge.model import Box, CameraState, Embedding, Face, FacesFound, FacesState, Output
 
 from .conftest import EMPTY, SHARP
 from .doubles import FakeFaces, RunningBridge, running_bridge
@@ -232,8 +234,38 @@ async def test_without_a_camera_there_is_no_picture(tmp_path: Path) -> None:
     async with running_bridge(tmp_path / "state") as bridge, aiohttp.ClientSession() as session:
         home = Home(session, bridge)
         await home.pair()
-        for path in ("/v1/frame.jpg", "/v1/stream.mjpg"):
-            assert await code_of(await home.ask("GET", path)) == (503, "no_camera")
+        assert await code_of(await home.ask("GET", "/v1/frame.jpg")) == (503, "no_camera")
+        async with home.watch() as reader:
+            assert size_of(await next_frame(reader)) == (1280, 720)
+
+
+async def test_when_the_camera_goes_viewers_see_that_and_not_the_past(
+    bridge: RunningBridge, home: Home
+) -> None:
+    async with home.watch() as reader:
+        bridge.camera.show(SHARP)
+        while await next_frame(reader) != SHARP:
+            pass
+        bridge.camera.become(CameraState.STALLED)
+        assert [await next_frame(reader), await next_frame(reader)] == [SHARP, SHARP]
+        assert await code_of(await home.ask("GET", "/v1/frame.jpg")) == (503, "no_camera")
+        bridge.camera.become(CameraState.ABSENT)
+        while (frame := await next_frame(reader)) == SHARP:
+            pass
+        assert size_of(frame) == (1280, 720)
+        assert await next_frame(reader) == frame  # and so do those who look away for a while
+        bridge.camera.show(EMPTY)
+        while await next_frame(reader) == frame:
+            pass
+
+
+async def test_no_picture_is_ever_a_picture_of_a_ring(tmp_path: Path) -> None:
+    async with running_bridge(tmp_path / "state") as bridge, aiohttp.ClientSession() as session:
+        home = Home(session, bridge)
+        await home.pair()
+        async with home.listen() as line:
+            bridge.panel.press()
+            assert [message["type"] for message in await line.ring()] == ["ring", "burst"]
 
 
 async def test_missing_things_are_not_found(home: Home) -> None:
@@ -244,6 +276,12 @@ async def test_missing_things_are_not_found(home: Home) -> None:
         "/v1/nothing",
     ):
         assert await code_of(await home.ask("GET", path)) == (404, "not_found")
+
+
+def size_of(jpeg: bytes) -> tuple[int, int]:
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return image.shape[1], image.shape[0]
 
 
 async def next_frame(reader: Stream) -> bytes:
