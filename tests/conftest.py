@@ -10,7 +10,8 @@ import pytest
 import custom_components  # noqa: F401
 
 # Home Assistant empties its upload folder at start: test processes that run side by side must not share one.
-os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="face-doorbell-tests-")
+# The path is short because a Unix socket's is at most 107 characters long.
+os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="fd")
 
 
 @pytest.fixture(autouse=True)
