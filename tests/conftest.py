@@ -1,7 +1,9 @@
 """For all tests. The bridge is tested where there is no Home Assistant too, so nothing here needs it."""
 
+import atexit
 import contextlib
 import os
+import shutil
 import tempfile
 
 import pytest
@@ -12,6 +14,7 @@ import custom_components  # noqa: F401
 # Home Assistant empties its upload folder at start: test processes that run side by side must not share one.
 # The path is short because a Unix socket's is at most 107 characters long.
 os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="fd")
+atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
