@@ -48,7 +48,6 @@ class GpioPanel:
         self._outputs: dict[Output, DigitalOutputDevice] = {}
         self._last_edge_ns: int | None = None
         self._pressed = False
-        self._look_again: asyncio.Handle | None = None
 
     @property
     def pressed(self) -> bool:
@@ -69,9 +68,11 @@ class GpioPanel:
                 loop.call_soon_threadsafe(self._edge, now_ns, pressed, on_press)
 
         def look() -> None:
-            self._look_again = loop.call_later(LOOK_S, look)
-            if self._button is not None and self._button.is_active != self._pressed:
+            if self._button is None:  # closed
+                return
+            if self._button.is_active != self._pressed:
                 self._edge(time.monotonic_ns(), not self._pressed, on_press)
+            loop.call_later(LOOK_S, look)
 
         try:
             self._claim_outputs()
@@ -79,7 +80,7 @@ class GpioPanel:
         except HardwareError:
             self.close()
             raise
-        self._look_again = loop.call_soon(look)
+        loop.call_soon(look)
 
     def switch_off(self) -> None:
         """Switch off what a daemon that died has left on. Raises HardwareError, with all pins released."""
@@ -95,8 +96,6 @@ class GpioPanel:
 
     def close(self) -> None:
         """Switch everything off and release the pins."""
-        if self._look_again is not None:
-            self._look_again.cancel()
         if self._button is not None:
             self._button.close()
             self._button = None

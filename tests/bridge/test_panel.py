@@ -12,6 +12,7 @@ import time
 from gpiozero.pins.mock import MockFactory, MockPin
 import pytest
 
+from pi_bridge import panel as panel_module
 from pi_bridge.config import ButtonConfig, Config
 from pi_bridge.errors import HardwareError
 from pi_bridge.model import Output
@@ -21,11 +22,26 @@ CONFIG = Config(button=ButtonConfig(lockout_ms=200))
 LOCKOUT_S = 0.2
 
 
+class HeldPin(MockPin):  # type: ignore[misc] # gpiozero comes without types
+    """A pin that somebody holds low, whatever its resistor pulls."""
+
+    def _set_pull(self, value: str) -> None:
+        super()._set_pull(value)
+        self.drive_low()
+
+
+class DeafPin(MockPin):  # type: ignore[misc]
+    """A pin whose edges get lost, as when the kernel's queue is full."""
+
+    def _call_when_changed(self, ticks: int | None = None, state: int | None = None) -> None:
+        pass
+
+
 class Door:
     """The real panel on mock pins, with its presses."""
 
-    def __init__(self, config: Config = CONFIG) -> None:
-        self.pins = MockFactory()
+    def __init__(self, config: Config = CONFIG, pin_class: type[MockPin] = MockPin) -> None:
+        self.pins = MockFactory(pin_class=pin_class)
         self.config = config
         self.panel = GpioPanel(config, self.pins)
         self.presses: asyncio.Queue[int] = asyncio.Queue()
@@ -98,19 +114,68 @@ async def test_the_next_press_after_the_lockout_rings_again(door: Door) -> None:
         assert await door.quiet() == rings
 
 
-async def test_a_button_held_at_the_start_counts_as_a_press() -> None:
-    class HeldPin(MockPin):  # type: ignore[misc] # gpiozero comes without types
-        """A pin that somebody holds low, whatever its resistor pulls."""
+async def test_ten_presses_in_a_second_ring_once(door: Door) -> None:
+    door.start()
+    for _ in range(10):
+        door.press()
+        await asyncio.sleep(0.05)
+        door.release()
+        await asyncio.sleep(0.05)
+    assert await door.quiet() == 1
+    door.press()
+    assert await door.quiet() == 2
 
-        def _set_pull(self, value: str) -> None:
-            super()._set_pull(value)
-            self.drive_low()
 
-    door = Door()
-    door.pins.pin_class = HeldPin
+async def test_a_button_that_is_held_rings_once(monkeypatch: pytest.MonkeyPatch, door: Door) -> None:
+    monkeypatch.setattr(panel_module, "LOOK_S", 0.01)  # many a look at the level, as in a minute
+    door.start()
+    door.press()
+    assert await door.quiet() == 1
+    assert door.panel.pressed
+    assert await door.quiet() == 1
+    door.release()
+    assert await door.quiet() == 1
+    assert not door.panel.pressed
+
+
+async def test_a_button_held_at_the_start_rings_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panel_module, "LOOK_S", 0.01)
+    door = Door(pin_class=HeldPin)
     door.start()
     assert await door.quiet() == 1
+    assert await door.quiet() == 1
+    door.release()
+    door.press()
+    assert await door.quiet() == 1  # the contact bounced
+    door.release()
+    await door.quiet()
+    door.press()
+    assert await door.quiet() == 2
     door.panel.close()
+
+
+async def test_a_press_whose_edges_got_lost_still_rings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panel_module, "LOOK_S", 0.01)
+    door = Door(pin_class=DeafPin)
+    door.start()
+    for rings in (1, 2):
+        door.press()
+        assert await door.presses.get()
+        assert await door.quiet() == 0, rings
+        door.release()
+        while door.panel.pressed:
+            await asyncio.sleep(0.01)
+        await door.quiet()
+    door.panel.close()
+
+
+async def test_after_the_end_nobody_looks_at_the_button(monkeypatch: pytest.MonkeyPatch, door: Door) -> None:
+    monkeypatch.setattr(panel_module, "LOOK_S", 0.01)
+    door.start()
+    await asyncio.sleep(0)
+    door.panel.close()
+    door.press()
+    assert await door.quiet() == 0
 
 
 async def test_a_button_to_3_3_volts() -> None:
@@ -140,6 +205,22 @@ async def test_close_switches_everything_off_and_releases_the_pins(door: Door) -
     assert all(pin.function == "input" for pin in pins)
     door.panel.write(Output.GREEN, True)  # an output's timer may come later
     door.panel.close()
+
+
+def test_what_a_dead_daemon_left_on_is_switched_off() -> None:
+    class LitPin(MockPin):  # type: ignore[misc]
+        """A pin that the kernel left on."""
+
+        def __init__(self, factory: MockFactory, info: object) -> None:
+            super().__init__(factory, info)
+            self._function, self._state = "output", True
+
+    door = Door(pin_class=LitPin)
+    pins = [door.pins.pin(number) for number in (17, 27, 22)]
+    assert all(pin.state for pin in pins)
+    door.panel.switch_off()
+    assert not any(pin.state for pin in pins)
+    assert door.button.state  # not its business
 
 
 def test_a_press_while_the_daemon_ends_is_swallowed() -> None:
