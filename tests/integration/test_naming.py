@@ -19,6 +19,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.model import Embedding, Outcome
+from custom_components.face_doorbell.naming import MOST_PHOTOS
 from custom_components.face_doorbell.visits import VISITS, Visit, VisitFace, VisitLog
 from tests.bridge.doubles import RunningBridge
 from tests.fake_rekognition import RealEyes, fake_rekognition
@@ -87,6 +88,14 @@ def objects(cloud: Cloud) -> dict[str, bytes]:
         content = cloud.s3.get_object(Bucket=BUCKET, Key=each["Key"], VersionId=each["VersionId"])["Body"]
         found[f"{each['Key']} {each['VersionId']}"] = content.read()
     return found | {f"{each['Key']} deleted": b"" for each in listed.get("DeleteMarkers", ())}
+
+
+def mirrored(jpeg: bytes) -> bytes:
+    """Return another photo of the same person."""
+    target = BytesIO()
+    with Image.open(BytesIO(jpeg)) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(target, "JPEG")
+    return target.getvalue()
 
 
 def smaller(jpeg: bytes, face: int) -> bytes:
@@ -195,6 +204,36 @@ async def test_a_stranger_comes_again_and_again_and_is_named_once(
         (face,) = stored(hass, visit_id).faces
         assert (face.name, face.by_user, face.group, face.similarity) == ("Bartholomew", True, None, None)
         assert face.photo_id
+
+
+async def test_of_many_faces_the_best_become_photos(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    photos = [photo(name) for name in ("obama", "obama2", "obama3")]
+    visits = [await ring(hass, bridge, each) for each in (*photos, *map(mirrored, photos))]
+    assert len({visit.faces[0].group for visit in visits}) == 1
+    named = await act(hass, "name_visitor", {"visit_id": visits[4].visit_id, "person": "Bartholomew"})
+    assert (len(named["visits"]), named["photos_added"]) == (6, MOST_PHOTOS)
+    qualities = {visit.visit_id: visit.faces[0].quality or 0 for visit in visits}
+    left_out = min(set(qualities) - {visits[4].visit_id}, key=lambda visit_id: qualities[visit_id])
+    without = [visit_id for visit_id in qualities if not stored(hass, visit_id).faces[0].photo_id]
+    assert without == [left_out]
+
+
+async def test_who_looks_like_somebody_else_is_named_on_request_only(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    first = await ring(hass, bridge, "obama")
+    await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
+    second = await ring(hass, bridge, "obama2")
+    before = files(hass)
+    data = {"visit_id": second.visit_id, "face": 0, "person": "Joe"}
+    assert await refused(hass, "name_visitor", data) == "photo_looks_like"
+    assert files(hass) == before
+    assert list(people(entry).values()) == ["Bartholomew"]
+    named = await act(hass, "name_visitor", {**data, "force": True})
+    assert (named["name"], named["photos_added"]) == ("Joe", 1)
+    assert stored(hass, second.visit_id).names == ["Joe"]
 
 
 async def test_only_this_visit_is_named_on_request(
