@@ -44,7 +44,7 @@ def new_token() -> str:
 
 def hash_token(token: str) -> str:
     """Return what is kept of a token; 256 random bits need no slow hash."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()  # a header may hold any bytes
 
 
 class TryLimit:

@@ -41,10 +41,18 @@ MAX_SOCKETS: Final = 8
 MAX_STREAMS: Final = 64
 MAX_FACES_REQUESTS: Final = 4  # each may hold ten megabytes while it waits for its turn
 
+
+def _printable(name: str) -> str:
+    """Keep what would move the cursor, or cannot be stored, out of the list of clients."""
+    if not name.isprintable():
+        raise vol.Invalid("not printable")
+    return name
+
+
 _PAIR: Final = vol.Schema(
     {
         vol.Optional("code", default=None): vol.Any(None, str),
-        vol.Required("client"): vol.All(str, str.strip, vol.Length(min=1, max=60)),
+        vol.Required("client"): vol.All(str, str.strip, vol.Length(min=1, max=60), _printable),
     },
     extra=vol.REMOVE_EXTRA,
 )
@@ -204,7 +212,7 @@ class Server:
     async def _pair(self, request: web.Request) -> web.Response:
         try:
             asked = _PAIR(json.loads(await _read_body(request, MAX_BODY_BYTES)))
-        except (ValueError, vol.Invalid) as error:
+        except (ValueError, RecursionError, vol.Invalid) as error:
             raise Refused(400, "bad_request", f"Send the client's name, and a code: {error}") from error
         if asked["code"] is None:
             await self._wait_for_press(request)

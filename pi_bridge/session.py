@@ -21,19 +21,25 @@ HEARTBEAT_S: Final = 10.0  # with the wait for the pong, half as long, a dead li
 MAX_MESSAGE_BYTES: Final = 4096  # many times the longest message that a client has to say
 CLOSE_TIMEOUT_S: Final = 1.0  # a client that is asked to leave answers at once, or is gone
 
-_ID: Final = vol.All(int, vol.Range(min=0))
+
+def _number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise vol.Invalid("not a number")
+    return value
+
+
 _REQUESTS: Final = {
-    "ack": vol.Schema({vol.Required("seq"): _ID}, extra=vol.REMOVE_EXTRA),
+    "ack": vol.Schema({vol.Required("seq"): _number}, extra=vol.REMOVE_EXTRA),
     "do": vol.Schema(
         {
-            vol.Required("id"): _ID,
+            vol.Required("id"): _number,
             vol.Required("output"): str,
             vol.Required("pattern"): str,
             vol.Optional("for_ms", default=None): vol.Any(None, int),
         },
         extra=vol.REMOVE_EXTRA,
     ),
-    "press": vol.Schema({vol.Required("id"): _ID}, extra=vol.REMOVE_EXTRA),
+    "press": vol.Schema({vol.Required("id"): _number}, extra=vol.REMOVE_EXTRA),
 }
 
 

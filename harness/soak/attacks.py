@@ -706,11 +706,11 @@ ATTACKS: Final[tuple[Attack, ...]] = (
 SLOW: Final[tuple[Attack, ...]] = (slow_loris, plain_http)
 # Of all cases, so many in a hundred.
 FUZZERS: Final = (
-    (fuzz_bodies, 25),
-    (fuzz_messages, 35),
-    (fuzz_requests, 25),
-    (fuzz_pictures, 10),
-    (fuzz_frames, 5),
+    (fuzz_bodies, 30),
+    (fuzz_messages, 40),
+    (fuzz_requests, 14),
+    (fuzz_pictures, 13),
+    (fuzz_frames, 3),
 )
 
 

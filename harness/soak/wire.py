@@ -134,8 +134,10 @@ class Wire:
         if self._streams is None:
             return SILENCE
         reader = self._streams[0]
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        status = int(head[0].split()[1])
+        status = 100
+        while status == 100:  # "go on", says the bridge
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            status = int(head[0].split()[1])
         headers = {
             name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])
         }

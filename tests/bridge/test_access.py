@@ -48,7 +48,9 @@ def test_token_is_known_and_only_its_hash_is_kept(access: Access, token: str) ->
     assert token not in repr(access.client(f"Bearer {token}", "192.0.2.1"))
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic eDp5", "wrong"])
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic eDp5", "wrong", "Bearer \udcff"]
+)
 def test_no_token_and_wrong_tokens_are_refused(access: Access, header: str | None) -> None:
     with pytest.raises(Refused) as refused:
         access.client(header, "192.0.2.1")

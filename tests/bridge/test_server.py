@@ -116,6 +116,9 @@ async def test_tries_to_pair_are_limited(bridge: RunningBridge, nobody: Home) ->
         b"{}",
         b'{"code": 5, "client": "Home"}',
         b'{"code": "X", "client": " "}',
+        b'{"code": "X", "client": "\\u001b[2J"}',
+        b'{"code": "X", "client": "\\ud800"}',
+        pytest.param(b"[" * 16_000, id="deeply nested"),
         b"\xff",
     ],
 )
@@ -350,6 +353,7 @@ async def test_outputs_expire(bridge: RunningBridge, home: Home) -> None:
         ({"output": "buzzer", "pattern": "on", "for_ms": 60_001}, "bad_duration"),
         ({"output": 5, "pattern": "on", "for_ms": 5}, "bad_request"),
         ({"pattern": "on", "for_ms": 5}, "bad_request"),
+        ({"output": "green", "pattern": "on", "for_ms": True}, "bad_duration"),
     ],
 )
 async def test_impossible_commands_fail_with_a_reason(
@@ -387,6 +391,7 @@ async def test_unknown_types_and_fields_are_ignored(bridge: RunningBridge, home:
         "7",
         '{"type": "ack"}',
         '{"type": "ack", "seq": "x"}',
+        '{"type": "ack", "seq": -1}',
         pytest.param("[" * 4000, id="deeply nested"),
     ],
 )
