@@ -523,6 +523,31 @@ async def test_a_shared_collection_keeps_what_others_have_in_it(
     assert list(collection.users) == ["crew"]
 
 
+async def test_with_recognition_go_all_persons_and_their_names(
+    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud
+) -> None:
+    visit = await ring(hass, bridge, "obama")
+    await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
+    await hass.config_entries.async_remove(cloud_entry.entry_id)
+    await hass.async_block_till_done()
+    assert stored(hass, visit.visit_id).names == []
+    assert not [path for path, content in files(hass).items() if b"Bartholomew" in content]
+    assert cloud.keys() == set()
+    assert cloud.rekognition.collection() is None
+
+
+async def test_with_a_doorbell_go_its_visits(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    await ring(hass, bridge, "obama")
+    other = await hass.data[VISITS].async_add(Visit("1", "another", dt_util.utcnow()), {})
+    (doorbell,) = (each for each in hass.config_entries.async_entries(DOMAIN) if each is not entry)
+    await hass.config_entries.async_remove(doorbell.entry_id)
+    await hass.async_block_till_done()
+    assert list(hass.data[VISITS].newest_first()) == [other]
+    assert {path.parent.name for path in files(hass) if "visits" in path.parts} == {"1"}
+
+
 # Who may
 
 
