@@ -204,7 +204,7 @@ def test_an_object_that_cannot_be_deleted_is_an_error(cloud: Cloud) -> None:
     with Stubber(cloud.s3) as stub:
         stub.add_response("delete_objects", answer)
         with pytest.raises(ClientError, match="AccessDenied") as error:
-                bucket.take_back("a", None)
+            bucket.take_back("a", None)
     assert error.value.operation_name == "DeleteObjects"
 
 
