@@ -15,15 +15,26 @@ import numpy as np
 import pytest
 
 from pi_bridge import camera as camera_module
-from pi_bridge.camera import Capture, Opener, Webcam, open_video, webcams
+from pi_bridge.camera import SELECT_TIMEOUT_S, Capture, Opener, Webcam, open_video, webcams
 from pi_bridge.config import CameraConfig
 from pi_bridge.errors import HardwareError
 from pi_bridge.model import CameraState, Frame
+
+from .test_jpeg import without_tables
+
+FRONT = "/dev/v4l/by-id/usb-front-video-index0"
+GARDEN = "/dev/v4l/by-id/usb-garden-video-index0"
 
 
 def picture(brightness: int = 128) -> bytes:
     image = np.full((72, 128, 3), brightness, np.uint8)
     return cv2.imencode(".jpg", image)[1].tobytes()
+
+
+def brightness_of(jpeg: bytes) -> int:
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
+    return 10 * round(float(image.mean()) / 10)
 
 
 class PlayedCamera:
@@ -58,7 +69,10 @@ class PlayedCamera:
         self._coming.put(None)
 
     def grab(self) -> bool:
-        self._grabbed = self._coming.get()
+        try:
+            self._grabbed = self._coming.get(timeout=SELECT_TIMEOUT_S)
+        except queue.Empty:
+            self._grabbed = None
         return self._grabbed is not None
 
     def jpeg(self) -> bytes | None:
@@ -75,6 +89,9 @@ class Watcher:
         self.webcam = webcam
         self.frames: asyncio.Queue[Frame] = asyncio.Queue()
         self.states: asyncio.Queue[CameraState] = asyncio.Queue()
+
+    def alive(self) -> bool:
+        return self.webcam.alive
 
     def changed(self) -> None:
         self.states.put_nowait(self.webcam.state)
@@ -124,6 +141,27 @@ async def test_broken_pictures_are_left_out(played: PlayedCamera, watcher: Watch
     assert played.opened == 1
 
 
+async def test_pictures_without_huffman_tables_are_completed(played: PlayedCamera, watcher: Watcher) -> None:
+    played.show(without_tables(picture(40)))
+    complete = (await watcher.frames.get()).jpeg
+    assert complete.count(b"\xff\xc4") == 1
+    assert brightness_of(complete) == 40
+
+
+async def test_a_read_that_never_returns_is_known(
+    played: PlayedCamera, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played.show(picture())
+    await watcher.frames.get()
+    assert watcher.alive()
+    monkeypatch.setattr(camera_module, "HUNG_AFTER_S", 0.5)
+    while watcher.alive():  # noqa: ASYNC110 - its thread waits for a picture, and nothing tells that it does
+        await asyncio.sleep(0.01)
+    played.show(picture(20))
+    await watcher.frames.get()
+    assert watcher.alive()
+
+
 async def test_a_stalled_camera_is_opened_again_and_recovers(
     played: PlayedCamera, watcher: Watcher, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -165,6 +203,95 @@ async def test_a_camera_that_sends_only_rubbish_is_stalled(
     monkeypatch.setattr(camera_module, "BROKEN_AFTER_S", 0.0)
     played.show(picture()[:300])
     assert [await watcher.states.get() for _ in range(2)] == [CameraState.OK, CameraState.STALLED]
+
+
+async def test_of_two_cameras_it_keeps_to_one() -> None:
+    cameras = {Path("/dev/video0"): PlayedCamera(), Path("/dev/video2"): PlayedCamera()}
+    plugged = {GARDEN: Path("/dev/video0"), FRONT: Path("/dev/video2")}
+    opener = Opener(lambda: plugged)
+    front, garden = cameras[plugged[FRONT]], cameras[plugged[GARDEN]]
+
+    def open_found(config: CameraConfig) -> Capture:
+        return cameras[opener.find()].open(config)
+
+    async with watching(open_found, front.stall) as watcher:
+        front.show(picture(10))
+        await watcher.frames.get()
+        del plugged[FRONT]
+        front.stall()
+        states = [await watcher.states.get() for _ in range(3)]
+        assert states == [CameraState.OK, CameraState.STALLED, CameraState.ABSENT]
+        plugged[FRONT] = Path("/dev/video2")
+        front.show(picture(20))
+        assert (await watcher.frames.get()).jpeg == picture(20)
+    assert garden.opened == 0
+
+
+def test_which_camera_auto_means() -> None:
+    plugged = {GARDEN: Path("/dev/video0"), FRONT: Path("/dev/video2")}
+    opener = Opener(lambda: plugged)
+    assert opener.find() == Path("/dev/video2")
+    assert Opener(lambda: dict(reversed(plugged.items()))).find() == Path("/dev/video2")
+
+    plugged[FRONT] = Path("/dev/video4")  # plugged in again, it has another number
+    plugged["/dev/v4l/by-id/usb-another-video-index0"] = Path("/dev/video6")
+    assert opener.find() == Path("/dev/video4")
+    del plugged["/dev/v4l/by-id/usb-another-video-index0"]
+
+    del plugged[FRONT]
+    with pytest.raises(HardwareError, match=r"usb-front.* is unplugged, and .*usb-garden.* something else"):
+        opener.find()
+    plugged["/dev/v4l/by-id/usb-new-video-index0"] = Path("/dev/video2")
+    assert opener.find() == Path("/dev/video2")
+
+
+class PlayedVideo:
+    """What `cv2.VideoCapture` is for a camera that has one format, whatever it is asked for."""
+
+    def __init__(self, fourcc: str, retrieved: np.ndarray) -> None:
+        self._fourcc = cv2.VideoWriter.fourcc(*fourcc)
+        self._retrieved = retrieved
+
+    def __call__(self, *_wanted: object) -> PlayedVideo:
+        return self
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return True
+
+    def get(self, _what: int) -> float:
+        return self._fourcc
+
+    def set(self, _what: int, _value: float) -> bool:
+        return True
+
+    def grab(self) -> bool:
+        return True
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return True, self._retrieved
+
+    def release(self) -> None:
+        pass
+
+
+def first_picture(monkeypatch: pytest.MonkeyPatch, video: PlayedVideo, device: Path) -> bytes | None:
+    monkeypatch.setattr(cv2, "VideoCapture", video)
+    device.touch()
+    capture = Opener().open(CameraConfig(device=str(device)))
+    assert capture.grab()
+    return capture.jpeg()
+
+
+def test_motion_jpeg_is_passed_on_byte_for_byte(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    video = PlayedVideo("MJPG", np.frombuffer(picture(90), np.uint8).reshape(1, -1))
+    assert first_picture(monkeypatch, video, tmp_path / "video0") == picture(90)
+
+
+def test_a_camera_with_yuyv_only_gives_jpegs_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    video = PlayedVideo("YUYV", np.full((72, 128, 3), 90, np.uint8))  # decoded by OpenCV
+    jpeg = first_picture(monkeypatch, video, tmp_path / "video0")
+    assert jpeg is not None
+    assert brightness_of(jpeg) == 90
 
 
 async def test_it_waits_longer_and_longer_for_a_camera_that_is_not_there(
@@ -220,12 +347,7 @@ async def test_a_video_plays_again_and_again(tmp_path: Path) -> None:
 
     async with watching(lambda _: open_video(path), lambda: None) as watcher:
         frames = [await watcher.frames.get() for _ in range(7)]
-    levels = []
-    for frame in frames:
-        image = cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
-        assert image is not None
-        levels.append(round(float(image.mean()), -1))
-    assert levels == [30, 120, 210, 30, 120, 210, 30]
+    assert [brightness_of(frame.jpeg) for frame in frames] == [30, 120, 210, 30, 120, 210, 30]
     assert frames[6].taken_ns - frames[0].taken_ns >= 5.5 / 50 * 1e9
 
 

@@ -163,7 +163,7 @@ async def test_a_press_whose_edges_got_lost_still_rings(monkeypatch: pytest.Monk
         assert await door.presses.get()
         assert await door.quiet() == 0, rings
         door.release()
-        while door.panel.pressed:
+        while door.panel.pressed:  # noqa: ASYNC110 - nothing tells of a release
             await asyncio.sleep(0.01)
         await door.quiet()
     door.panel.close()

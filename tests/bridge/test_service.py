@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import contextlib
 from dataclasses import replace
 from pathlib import Path
 import socket
+import sqlite3
 
 import aiohttp
 import pytest
@@ -21,6 +22,8 @@ from pi_bridge.service import serve
 from .conftest import SHARP
 from .doubles import FakeCamera, FakeFaces, FakePanel, RunningBridge, running_bridge
 from .home import Home
+
+WATCHDOG_S = 0.02
 
 
 async def test_stopping_leaves_nothing_on_and_nothing_running(bridge: RunningBridge, tmp_path: Path) -> None:
@@ -67,18 +70,59 @@ async def test_damaged_certificate_is_named_and_not_replaced(bridge: RunningBrid
     assert await asyncio.to_thread(path.read_text) == "damaged"
 
 
-async def test_systemd_hears_when_the_bridge_answers_and_that_it_lives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(tmp_path / "notify"))
-        systemd.setblocking(False)
+class Systemd:
+    """The other end of NOTIFY_SOCKET."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    async def heard(self) -> str:
+        return (await asyncio.get_running_loop().sock_recv(self._end, 100)).decode()
+
+    async def falls_silent(self) -> None:
+        """Wait until the watchdog would have been fed ten times, and was not."""
+        with contextlib.suppress(TimeoutError):
+            while True:
+                await asyncio.wait_for(self.heard(), 10 * WATCHDOG_S / 2)
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        end.bind(str(tmp_path / "notify"))
+        end.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "20000")
-        loop = asyncio.get_running_loop()
-        async with running_bridge(tmp_path / "state"):
-            heard = [await loop.sock_recv(systemd, 100) for _ in range(3)]
-    assert heard == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+        monkeypatch.setenv("WATCHDOG_USEC", str(int(WATCHDOG_S * 1e6)))
+        yield Systemd(end)
+
+
+async def test_systemd_hears_when_the_bridge_answers_and_that_it_lives(
+    systemd: Systemd, tmp_path: Path
+) -> None:
+    async with running_bridge(tmp_path / "state"):
+        heard = [await systemd.heard() for _ in range(3)]
+    assert heard == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
+
+
+async def test_systemd_hears_nothing_while_the_camera_hangs(systemd: Systemd, tmp_path: Path) -> None:
+    async with running_bridge(tmp_path / "state") as bridge:
+        assert await systemd.heard() == "READY=1"
+        bridge.camera.alive = False
+        await systemd.falls_silent()
+        bridge.camera.alive = True
+        assert await systemd.heard() == "WATCHDOG=1"
+
+
+async def test_systemd_hears_nothing_while_the_journal_hangs(systemd: Systemd, tmp_path: Path) -> None:
+    async with running_bridge(tmp_path / "state") as bridge:
+        assert await systemd.heard() == "READY=1"
+        with contextlib.closing(
+            sqlite3.connect(tmp_path / "state" / "journal.sqlite", isolation_level=None)
+        ) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            bridge.press()
+            await systemd.falls_silent()
+        assert await systemd.heard() == "WATCHDOG=1"
 
 
 async def test_owner_pairs_lists_and_revokes(bridge: RunningBridge, tmp_path: Path, nobody: Home) -> None:
