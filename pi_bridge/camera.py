@@ -147,8 +147,8 @@ class _Reader:
         """Read until stopped or nothing comes any more."""
         last_whole_ns = time.monotonic_ns()
         while not self.stop.is_set():
-            self.turned()
             grabbed = capture.grab()
+            self.turned()
             taken_ns = time.monotonic_ns()
             data = capture.jpeg() if grabbed else None
             if data is not None and (picture := jpeg.whole(data)) is not None:
