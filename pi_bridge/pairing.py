@@ -16,6 +16,7 @@ from typing import Final
 from .errors import Refused
 
 WINDOW_S: Final = 120.0  # time to walk from the Pi to Home Assistant and to the door
+LOOK_S: Final = 0.5  # how soon the LEDs go out when the client has gone
 WAIT_S: Final = 25.0  # a client asks again after it: many things on the way give up after half a minute
 
 
@@ -73,11 +74,13 @@ class PressPairing:
                 raise _contested()
         request = _Request(is_here)
         self._await_press_of(request)
+        end = self._clock() + WAIT_S
         try:
-            async with asyncio.timeout(WAIT_S):
-                await request.pressed
-        except TimeoutError as error:
-            raise Refused(403, "not_pressed", "Nobody has pressed the doorbell yet; ask again.") from error
+            while not request.pressed.done() and is_here() and self._clock() < end:
+                await asyncio.wait([request.pressed], timeout=LOOK_S)
+            if not request.pressed.done():
+                raise Refused(403, "not_pressed", "Nobody has pressed the doorbell yet; ask again.")
+            request.pressed.result()
         finally:
             if self._request is request:
                 self._await_press_of(None)

@@ -243,7 +243,8 @@ class Server:
         if self._pairing.possible:
             self._let_stay(request)
         try:
-            await self._pairing.wait(is_here)
+            with self._stay():
+                await self._pairing.wait(is_here)
         except Refused as refused:
             if refused.code != "not_pressed":
                 self._access.failed_pairings.count(address)
@@ -251,7 +252,7 @@ class Server:
         self._bridge.outputs.play(Output.GREEN, Pattern.ON, WELCOME_MS)
 
     async def _ws(self, request: web.Request) -> web.StreamResponse:
-        with self._sockets.take(), self._stay(request):
+        with self._sockets.take(), self._stay(request[CLIENT].token_hash):
             session = Session(self._bridge, request[CLIENT], self._name, self._certificate.bridge_id)
             return await session.run(request)
 
@@ -284,7 +285,7 @@ class Server:
         return web.Response(body=frame.jpeg, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        with self._streams.take(), self._stay(request):
+        with self._streams.take(), self._stay(request[CLIENT].token_hash):
             return await mjpeg.stream(request, self._bridge.live, resend_s=self._resend_s)
 
     async def _health(self, request: web.Request) -> web.Response:
@@ -295,12 +296,12 @@ class Server:
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
     @contextmanager
-    def _stay(self, request: web.Request) -> Iterator[None]:
-        """Make a connection that does not end by itself known, so that it can be ended."""
+    def _stay(self, token_hash: str = "") -> Iterator[None]:
+        """Make known that this task does not end soon, so that it can be ended; its client, if there is one."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a request is handled in a task")
-        self._staying[task] = request[CLIENT].token_hash
+        self._staying[task] = token_hash
         try:
             yield
         finally:

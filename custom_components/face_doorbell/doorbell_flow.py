@@ -1,6 +1,7 @@
 """The config flow of a doorbell: find the bridge, show its certificate, pair."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigFlowResult
@@ -22,23 +23,28 @@ from .bridge import (
     BridgeVersionError,
     Pairing,
 )
-from .const import CONF_FINGERPRINT, CONF_KIND, DEFAULT_PORT, EntryKind
+from .const import CONF_FINGERPRINT, CONF_KIND, DEFAULT_PORT, DOMAIN, EntryKind
 from .entries import doorbell_entries
 from .entry_flow import EntryFlow
 
 SHOWN_BYTES: Final = 8  # of the fingerprint: enough to compare by eye, far too many to forge
 
 PAIR_COMMAND: Final = "sudo face-doorbell-bridge pair"
+PRESS_COMMAND: Final = f"{PAIR_COMMAND} --press"
 
 # The refusals of POST /v1/pair, whose words are the keys of their texts.
-_PAIR_REFUSALS: Final = frozenset({"wrong_code", "pairing_closed", "too_many_tries"})
+_PAIR_REFUSALS: Final = frozenset(
+    {"wrong_code", "pairing_closed", "not_pressed", "contested", "too_many_tries"}
+)
+
+PRESS_TRIES: Final = 5  # of 25 s each: the two minutes that the bridge gives its owner
 
 _NO_FIELD_TO_TYPE: Final = TextSelector(TextSelectorConfig(autocomplete="off"))
 
 ADDRESS_SCHEMA: Final = vol.Schema(
     {vol.Required(CONF_HOST): _NO_FIELD_TO_TYPE, vol.Required(CONF_PORT, default=DEFAULT_PORT): cv.port}
 )
-CODE_SCHEMA: Final = vol.Schema({vol.Required(CONF_CODE): _NO_FIELD_TO_TYPE})
+CODE_SCHEMA: Final = vol.Schema({vol.Optional(CONF_CODE): _NO_FIELD_TO_TYPE})
 
 type Errors = dict[str, str]
 
@@ -49,6 +55,7 @@ class DoorbellSteps(EntryFlow):
     _address: Mapping[str, Any]
     _info: BridgeInfo
     _warned_of: str | None = None
+    _pressing: asyncio.Task[Pairing] | None = None
 
     async def async_step_doorbell(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask where the bridge is."""
@@ -119,19 +126,49 @@ class DoorbellSteps(EntryFlow):
         return self._ask_address("reconfigure_doorbell", user_input or entry.data, errors)
 
     async def async_step_pair(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Show whom we are about to trust and trade the owner's code for a token."""
-        errors: Errors = {}
-        wait = 0
-        if user_input is not None:
-            try:
-                return self._paired(await self._pair(user_input[CONF_CODE]))
-            except BridgeCertificateError:
-                return await self._start_over()
-            except BridgeRefusedError as refused:
-                errors = _refusal(refused)
-                wait = refused.retry_after or 0
-            except BridgeError as err:
-                errors = {"base": _error_key(err)}
+        """Show whom we are about to trust, and ask for the owner's code; without one, the doorbell is pressed."""
+        if user_input is None:
+            return self._ask_code()
+        code = user_input.get(CONF_CODE, "").strip()
+        if not code:
+            return await self.async_step_press()
+        return await self._trade(self._client.pair(code, self._own_name))
+
+    async def async_step_press(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Wait until the doorbell is pressed."""
+        if self._pressing is None:
+            # In the background: nothing else has to wait for people.
+            self._pressing = self.hass.async_create_background_task(
+                self._pair_by_press(), f"{DOMAIN} pairing by press"
+            )
+        if not self._pressing.done():
+            return self.async_show_progress(
+                step_id="press",
+                progress_action="press",
+                description_placeholders={CONF_NAME: self._info.name},
+                progress_task=self._pressing,
+            )
+        return self.async_show_progress_done(next_step_id="pressed")
+
+    async def async_step_pressed(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Go on with what came of it."""
+        pressing, self._pressing = self._pressing, None
+        if pressing is None:
+            return self._ask_code()
+        return await self._trade(pressing)
+
+    async def _trade(self, pairing: Awaitable[Pairing]) -> ConfigFlowResult:
+        """Go on with a pairing, or ask again and say why."""
+        try:
+            return self._paired(await pairing)
+        except BridgeCertificateError:
+            return await self._start_over()
+        except BridgeRefusedError as refused:
+            return self._ask_code(_refusal(refused), refused.retry_after or 0)
+        except BridgeError as err:
+            return self._ask_code({"base": _error_key(err)})
+
+    def _ask_code(self, errors: Errors | None = None, wait: int = 0) -> ConfigFlowResult:
         return self.async_show_form(
             step_id="pair",
             data_schema=CODE_SCHEMA,
@@ -139,9 +176,10 @@ class DoorbellSteps(EntryFlow):
                 CONF_NAME: self._info.name,
                 CONF_FINGERPRINT: _shown(self._info.fingerprint),
                 "command": PAIR_COMMAND,
+                "press_command": PRESS_COMMAND,
                 "wait": str(wait),
             },
-            errors=errors,
+            errors=errors or {},
         )
 
     def _ask_address(self, step_id: str, shown: Mapping[str, Any] | None, errors: Errors) -> ConfigFlowResult:
@@ -185,14 +223,31 @@ class DoorbellSteps(EntryFlow):
         await self.async_set_unique_id(None)
         return self._ask_address("doorbell", self._address, errors)
 
-    async def _pair(self, code: str) -> Pairing:
-        client = BridgeClient(
+    @property
+    def _client(self) -> BridgeClient:
+        # Who pairs again shows the old token, so that the bridge hands over what it has kept since.
+        token = self._get_reauth_entry().data[CONF_TOKEN] if self.source == SOURCE_REAUTH else ""
+        return BridgeClient(
             async_get_clientsession(self.hass),
             self._address[CONF_HOST],
             self._address[CONF_PORT],
             self._info.fingerprint,
+            token,
         )
-        return await client.pair(code.strip(), self.hass.config.location_name)
+
+    @property
+    def _own_name(self) -> str:
+        """The name that the bridge shows in its list of clients."""
+        return self.hass.config.location_name
+
+    async def _pair_by_press(self) -> Pairing:
+        for tries_left in reversed(range(PRESS_TRIES)):
+            try:
+                return await self._client.pair_by_press(self._own_name)
+            except BridgeRefusedError as refused:
+                if refused.code != "not_pressed" or not tries_left:
+                    raise
+        raise AssertionError("unreachable")
 
     def _paired(self, pairing: Pairing) -> ConfigFlowResult:
         data = {

@@ -250,3 +250,23 @@ def test_acks_never_pass_a_ring_that_is_not_stored() -> None:
     assert acks.take() is None
     acks.stored("ring 6")
     assert acks.take() == 6
+
+
+async def test_pairing_by_a_press(session: aiohttp.ClientSession, bridge: RunningBridge) -> None:
+    client = BridgeClient(session, bridge.host, bridge.port, bridge.fingerprint)
+    pressing = asyncio.create_task(client.pair_by_press("Home"))
+    await bridge.panel.until(BridgeOutput.RED, lit=True)
+    bridge.press()
+
+    pairing = await pressing
+
+    assert pairing.id == bridge.bridge_id
+    paired = BridgeClient(session, bridge.host, bridge.port, bridge.fingerprint, pairing.token)
+    assert await paired.health()
+
+
+async def test_a_press_pairs_nobody_else(client: BridgeClient) -> None:
+    with pytest.raises(BridgeRefusedError) as refused:
+        await client.pair_by_press("Home")
+
+    assert refused.value.code == "pairing_closed"

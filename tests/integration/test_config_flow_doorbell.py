@@ -1,5 +1,6 @@
 """Finding a doorbell, pairing with it, and what can go wrong on the way; the bridge is the real one."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_address
@@ -16,13 +17,17 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.face_doorbell.bridge import BridgeClient
+from custom_components.face_doorbell.bridge import BridgeClient, BridgeRefusedError
 from custom_components.face_doorbell.const import DOMAIN
+from custom_components.face_doorbell.visits import VISITS
+from pi_bridge import pairing
 from pi_bridge.certificate import Certificate, load_or_make
+from pi_bridge.control import ask
+from pi_bridge.model import Output, Pattern
 from tests.bridge.doubles import RunningBridge, running_bridge
 
 from .flow_tools import Step, add_doorbell, address, answer, choose, start, state
-from .helpers import until
+from .helpers import until, until_acked
 
 
 @pytest.fixture
@@ -487,3 +492,117 @@ async def test_a_doorbell_has_neither_options_nor_persons(hass: HomeAssistant, b
     entry = await add_doorbell(hass, bridge)
     assert not entry.supports_options
     assert entry.supported_subentry_types == {}
+
+
+# Pairing by pressing the doorbell
+
+
+async def until_invited(bridge: RunningBridge) -> None:
+    """Wait until a press would let somebody in."""
+    for light in (Output.GREEN, Output.RED):
+        await bridge.panel.until(light, lit=True)
+
+
+async def pressing(hass: HomeAssistant, step: Step) -> Step:
+    """Leave the code empty; return what shows that the press is waited for."""
+    step = await answer(hass, step, {})
+    assert (step["type"], step["step_id"]) == ("progress", "press")
+    return step
+
+
+async def outcome(hass: HomeAssistant, step: Step) -> Step:
+    """Return the step that follows by itself when the waiting is over."""
+    while step["type"] == "progress":
+        step = await hass.config_entries.flow.async_configure(step["flow_id"])
+        await asyncio.sleep(0.01)
+    if step["type"] == "progress_done":
+        step = await hass.config_entries.flow.async_configure(step["flow_id"])
+    await hass.async_block_till_done()
+    return step
+
+
+async def test_the_first_doorbell_is_paired_by_pressing_it(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    step = await pressing(hass, await to_pair(hass, bridge))
+    await until_invited(bridge)
+    bridge.press()
+    step = await outcome(hass, step)
+    assert step["type"] == "create_entry"
+    assert state(step["result"]) is ConfigEntryState.LOADED
+    assert clients(bridge) == [hass.config.location_name]
+    assert not bridge.panel.is_lit(Output.BUZZER)
+
+
+async def test_pressing_a_doorbell_that_is_not_open_says_how_to_open_it(
+    hass: HomeAssistant, bridge: RunningBridge, tmp_path: Path
+) -> None:
+    await bridge.running.bridge.add_client("Somebody else")
+    step = await to_pair(hass, bridge)
+    step = await outcome(hass, await answer(hass, step, {"code": " "}))
+    assert (step["step_id"], step["errors"]) == ("pair", {"base": "pairing_closed"})
+    assert step["description_placeholders"]["press_command"] == "sudo face-doorbell-bridge pair --press"
+
+    await ask(bridge.config.storage.path, "POST", "pair", "press")
+    step = await pressing(hass, step)
+    await until_invited(bridge)
+    bridge.press()
+    assert (await outcome(hass, step))["type"] == "create_entry"
+
+
+async def test_a_stranger_who_asks_too_gets_nothing_and_is_told_of(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    step = await pressing(hass, await to_pair(hass, bridge))
+    await until_invited(bridge)
+    stranger = BridgeClient(async_get_clientsession(hass), bridge.host, bridge.port, bridge.fingerprint)
+    with pytest.raises(BridgeRefusedError):
+        await stranger.pair_by_press("Stranger")
+    step = await outcome(hass, step)
+    assert (step["step_id"], step["errors"]) == ("pair", {"base": "contested"})
+    assert_nothing_made(hass, bridge)
+    await pair(hass, step, bridge)
+
+
+async def test_nobody_presses(
+    hass: HomeAssistant, bridge: RunningBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairing, "WAIT_S", 0.02)
+    step = await outcome(hass, await answer(hass, await to_pair(hass, bridge), {}))
+    assert (step["step_id"], step["errors"]) == ("pair", {"base": "not_pressed"})
+    assert_nothing_made(hass, bridge)
+    await pair(hass, step, bridge)
+
+
+async def test_who_closes_the_dialog_does_not_wait_any_more(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    step = await pressing(hass, await to_pair(hass, bridge))
+    await until_invited(bridge)
+    hass.config_entries.flow.async_abort(step["flow_id"])
+    await until(lambda: bridge.running.bridge.outputs.playing[Output.RED] is Pattern.OFF)
+    bridge.press()
+    await bridge.panel.until(Output.BUZZER, lit=True)
+    assert_nothing_made(hass, bridge)
+
+
+async def test_paired_again_home_assistant_gets_what_it_has_missed(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    entry = await add_doorbell(hass, bridge)
+    await hass.config_entries.async_unload(entry.entry_id)
+    bridge.press()
+    await ask(bridge.config.storage.path, "POST", "certificate")
+    entry.async_start_reauth(hass)
+    await hass.async_block_till_done()
+    (flow,) = [
+        each for each in hass.config_entries.flow.async_progress() if each["context"]["source"] == "reauth"
+    ]
+    step = await answer(hass, flow, {})
+    assert step["errors"] == {"base": "set_up_anew"}
+    step = await answer(hass, step, {})
+    step = await answer(hass, step, {"code": bridge.pairing_code()})
+    assert step["reason"] == "reauth_successful"
+    assert clients(bridge) == [hass.config.location_name]
+    await until_acked(bridge)
+    assert hass.data[VISITS].count() == 1

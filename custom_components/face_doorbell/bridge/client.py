@@ -28,6 +28,7 @@ CONNECT_S: Final = (
     5  # a TLS handshake on a busy Pi takes well under a second; more means that nobody is there
 )
 REQUEST_S: Final = 10  # every answer but those below comes from memory or from one row of the journal
+PRESS_S: Final = 35  # the bridge waits 25 s for somebody to press the doorbell
 FACES_S: Final = 30  # the bridge looks at one photo at a time, and a large one takes a Pi seconds
 STREAM_SILENCE_S: Final = (
     12  # the bridge repeats the last frame every 5 s, so two missing ones are a dead stream
@@ -36,6 +37,7 @@ STREAM_SILENCE_S: Final = (
 MAX_PHOTO_MB: Final = 10  # the bridge takes no larger body
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=REQUEST_S, sock_connect=CONNECT_S)
+_PRESS_TIMEOUT: Final = aiohttp.ClientTimeout(total=PRESS_S, sock_connect=CONNECT_S)
 _FACES_TIMEOUT: Final = aiohttp.ClientTimeout(total=FACES_S, sock_connect=CONNECT_S)
 _STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=STREAM_SILENCE_S)
 
@@ -56,7 +58,10 @@ class BridgeClient:
     def __init__(
         self, session: aiohttp.ClientSession, host: str, port: int, fingerprint: str, token: str = ""
     ) -> None:
-        """Pin `fingerprint`, the SHA-256 of the certificate in hex; only pairing does without a token."""
+        """Pin `fingerprint`, the SHA-256 of the certificate in hex.
+
+        Only pairing does without a token; with one, the bridge puts the new client in the place of the old one.
+        """
         self.host = host
         self.port = port
         self._session = session
@@ -104,6 +109,14 @@ class BridgeClient:
     async def pair(self, code: str, client_name: str) -> Pairing:
         """Trade the owner's code for a token; refused with `pairing_closed`, `wrong_code` or `too_many_tries`."""
         return read_pairing(await self._json("POST", "pair", json={"code": code, "client": client_name}))
+
+    async def pair_by_press(self, client_name: str) -> Pairing:
+        """Wait until somebody presses the doorbell, and return the token.
+
+        Refused with `pairing_closed`, `contested`, `too_many_tries`, or `not_pressed`: then ask again.
+        """
+        answer = await self._json("POST", "pair", json={"client": client_name}, timeout=_PRESS_TIMEOUT)
+        return read_pairing(answer)
 
     async def picture(self, seq: int, n: int) -> bytes:
         """Return the JPEG of the `n`-th picture of ring `seq`."""
