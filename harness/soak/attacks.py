@@ -28,7 +28,7 @@ from .wire import PATIENCE_S, Address, Answer, Wire, pair, request, upgrade
 CASES: Final = 50_000  # of fuzzing, in the long form
 AT_A_TIME: Final = 8  # attackers, each with an address of its own
 PRESS_EVERY_S: Final = 0.15
-STALL_MS: Final = 1000.0  # what a visitor would notice
+STALL_MS: Final = 2000.0  # what a visitor would notice, on a machine that is busy with attacking
 
 ROUTES: Final = (
     ("GET", "/v1/ws"),
@@ -529,9 +529,9 @@ async def too_many_streams(target: Target, attack: str, rng: random.Random) -> N
 # Fuzzing
 
 
-async def _many(cases: int, work: Callable[[int], Awaitable[None]]) -> None:
+async def _many(cases: int, work: Callable[[int], Awaitable[None]], at_a_time: int = AT_A_TIME) -> None:
     """Do so many cases, several attackers at a time; `work` gets how many are its own."""
-    shares = [cases // AT_A_TIME + (number < cases % AT_A_TIME) for number in range(AT_A_TIME)]
+    shares = [cases // at_a_time + (number < cases % at_a_time) for number in range(at_a_time)]
     await asyncio.gather(*(work(share) for share in shares))
 
 
@@ -588,11 +588,7 @@ async def fuzz_frames(target: Target, attack: str, rng: random.Random, cases: in
 
 
 def _property(
-    target: Target,
-    attack: str,
-    cases: int,
-    values: SearchStrategy[Any],
-    try_one: Callable[[Any], Coroutine[Any, Any, None]],
+    cases: int, values: SearchStrategy[Any], try_one: Callable[[Any], Coroutine[Any, Any, None]]
 ) -> Coroutine[Any, Any, None]:
     """Let hypothesis make the cases, in a thread, and try each in the event loop."""
     loop = asyncio.get_running_loop()
@@ -612,26 +608,51 @@ def _property(
     return asyncio.to_thread(run)
 
 
-async def fuzz_bodies(target: Target, attack: str, rng: random.Random, cases: int) -> None:
-    """Pair with every JSON that is no pairing."""
+async def property_bodies(target: Target, attack: str, rng: random.Random, cases: int) -> None:
+    """Pair with all kinds of JSON."""
     async with Wire(target.address()) as wire:
 
         async def try_one(value: Any) -> None:
             body = fuzz.as_text(value).encode("utf-8", "surrogatepass")
             target.count(attack, await wire.exchange(request("POST", "/v1/pair", body=body)), value)
 
-        await _property(target, attack, cases, fuzz.BODIES, try_one)
+        await _property(cases, fuzz.BODIES, try_one)
 
 
-async def fuzz_messages(target: Target, attack: str, rng: random.Random, cases: int) -> None:
-    """Say to the bridge every JSON that it must not act on, over a client's WebSocket."""
+async def property_messages(target: Target, attack: str, rng: random.Random, cases: int) -> None:
+    """Say to the bridge all kinds of JSON that it must not act on, over a client's WebSocket."""
     async with Talk(target) as talk:
 
         async def try_one(value: Any) -> None:
             text = fuzz.as_text(value)
             target.judge(attack, not await talk.is_done(text), text)
 
-        await _property(target, attack, cases, fuzz.MESSAGES, try_one)
+        await _property(cases, fuzz.MESSAGES, try_one)
+
+
+async def fuzz_bodies(target: Target, attack: str, rng: random.Random, cases: int) -> None:
+    """Pair with what once was JSON."""
+    originals = [body.encode() for body in fuzz.PAIRINGS]
+
+    async def work(share: int) -> None:
+        async with Wire(target.address()) as wire:
+            for _ in range(share):
+                body = fuzz.mutated(rng, originals)
+                target.count(attack, await wire.exchange(request("POST", "/v1/pair", body=body)), body)
+
+    await _many(cases, work)
+
+
+async def fuzz_messages(target: Target, attack: str, rng: random.Random, cases: int) -> None:
+    """Say what once was a command, over clients' WebSockets."""
+
+    async def work(share: int) -> None:
+        async with Talk(target) as talk:
+            for _ in range(share):
+                text = fuzz.mutated_command(rng)
+                target.judge(attack, not await talk.is_done(text), text)
+
+    await _many(cases, work, at_a_time=3)
 
 
 MARK: Final = 987_654_321  # of a command that fails for sure: when it has, all before it was taken
@@ -706,11 +727,13 @@ ATTACKS: Final[tuple[Attack, ...]] = (
 SLOW: Final[tuple[Attack, ...]] = (slow_loris, plain_http)
 # Of all cases, so many in a hundred.
 FUZZERS: Final = (
-    (fuzz_bodies, 30),
-    (fuzz_messages, 40),
-    (fuzz_requests, 14),
+    (property_bodies, 8),
+    (property_messages, 12),
+    (fuzz_bodies, 25),
+    (fuzz_messages, 30),
+    (fuzz_requests, 10),
     (fuzz_pictures, 13),
-    (fuzz_frames, 3),
+    (fuzz_frames, 2),
 )
 
 

@@ -68,6 +68,30 @@ BODIES: Final = (
 )
 
 
+PAIRINGS: Final = (
+    '{"code": "AAAA-AAAA", "client": "Home"}',
+    '{"client": "Home"}',
+    '{"client": "Home", "code": null, "more": [1, {"a": "b"}, 1e9, true]}',
+)
+COMMANDS: Final = (
+    '{"type": "ack", "seq": 41}',
+    '{"type": "do", "id": 7, "output": "green", "pattern": "blink", "for_ms": 5000}',
+    '{"type": "press", "id": 8}',
+)
+
+
+def mutated_command(rng: random.Random) -> str:
+    """Return what once was a command, and is none any more."""
+    originals = [command.encode() for command in COMMANDS]
+    while True:
+        text = mutated(rng, originals).decode("utf-8", "replace")
+        try:
+            if not _is_valid(json.loads(text)):
+                return text
+        except ValueError, RecursionError:
+            return text
+
+
 def as_text(value: object) -> str:
     """Return a value as JSON, or as what Python takes for it (NaN, lone surrogates)."""
     return json.dumps(value)

@@ -16,7 +16,7 @@ AGE_TOLERANCE: Final = timedelta(seconds=17)
 
 @dataclass(slots=True)
 class Ring:
-    """A press that became a ring. `cut_short`: the door died before it had stored the ring."""
+    """A press that became a ring. `cut_short`: the door died before it had stored the ring, or nobody was paired."""
 
     number: int
     ring_id: str
@@ -87,6 +87,11 @@ class Ledger:
                 self.rings[ring_id].stored = True
         for ring in self.rings.values():
             ring.cut_short |= not ring.stored
+
+    def forgot(self, received: set[str]) -> None:
+        """Note that the door has forgotten the household before it could tell it the rest."""
+        for ring in self.rings.values():
+            ring.cut_short |= ring.ring_id not in received
 
     def missing(self, received: set[str]) -> list[Ring]:
         """Return the rings that were promised and have not arrived."""

@@ -49,6 +49,7 @@ class World:
         self.ledger = Ledger()
         self.complaints: list[str] = []
         self.clock = door.Clock(str(uuid4()), SYSTEM_CLOCK.uptime_ms())
+        self.button = asyncio.Lock()
         self._door: Child[door.Start] | None = None
         self._home: Child[home.Start] | None = None
         self._access: home.Start | None = None
@@ -91,9 +92,10 @@ class World:
 
     async def press(self, number: int) -> None:
         """Press the button as soon as there is a door."""
-        await self._door_up.wait()
-        if self._door is not None:
-            self._door.order(door.Press(number))
+        async with self.button:
+            await self._door_up.wait()
+            if self._door is not None:
+                self._door.order(door.Press(number))
 
     def _door_says(self, report: object) -> None:
         match report:
@@ -150,9 +152,16 @@ class World:
             token = (await client.pair(code, "Home")).token
         self._access = home.Start(self.folder / "home", self.link.port, info.fingerprint, info.id, token)
 
-    async def paired(self) -> bool:
-        """Return whether the door knows anybody."""
-        return bool(await ask(self.state, "GET", "clients"))
+    async def pair_again_if_forgotten(self) -> None:
+        """Let the household in again when the door knows nobody any more; what rang since was nobody's."""
+        async with self._building:
+            if await ask(self.state, "GET", "clients"):
+                return
+            await self.pair()
+            self.ledger.forgot(self._received())
+            if self._home is not None:
+                await self._home.kill()
+            self._start_home()
 
     def set_clock(self, **changes: Any) -> None:
         """Change the door's clock."""
@@ -309,12 +318,11 @@ async def _slow_commits(world: World, rng: random.Random) -> None:
 async def _damage(world: World, rng: random.Random) -> None:
     """Overwrite pages of the journal of a dead door whose rings have all arrived."""
     places, garbage = [rng.random() for _ in range(3)], rng.randbytes(PAGE)
-    await world.arrived()
-    async with world.without_door():
-        await asyncio.to_thread(_overwrite, world.state / JOURNAL, places, garbage)
-    if not await world.paired():
-        await world.pair()
-        await world.kill_home()
+    async with world.button:
+        await world.arrived()
+        async with world.without_door():
+            await asyncio.to_thread(_overwrite, world.state / JOURNAL, places, garbage)
+    await world.pair_again_if_forgotten()
 
 
 def _overwrite(path: Path, places: list[float], garbage: bytes) -> None:
