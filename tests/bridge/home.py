@@ -6,21 +6,32 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 import ssl
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import aiohttp
 
-from .doubles import RunningBridge
-
 Stream: TypeAlias = aiohttp.MultipartReader | aiohttp.multipart.MultipartResponseWrapper
+
+
+class Doorbell(Protocol):
+    """Where a bridge is to be reached."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def pairing_code(self) -> str: ...
 
 
 class Home:
     """A client of one bridge; without a token it is nobody."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, bridge: RunningBridge, token: str | None = None
-    ) -> None:
+    def __init__(self, session: aiohttp.ClientSession, bridge: Doorbell, token: str | None = None) -> None:
         self._session = session
         self._bridge = bridge
         self._pin = aiohttp.Fingerprint(bytes.fromhex(bridge.fingerprint))
@@ -164,7 +175,7 @@ class Stranger:
 
 @asynccontextmanager
 async def stranger(
-    bridge: RunningBridge, *, tls: bool = False, address: str = "127.0.0.1"
+    bridge: Doorbell, *, tls: bool = False, address: str = "127.0.0.1"
 ) -> AsyncIterator[Stranger]:
     """Connect, from any address of this machine."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
