@@ -1,9 +1,11 @@
 """What was pressed, what came of it, and what that says about the promise."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 import json
 from typing import Final, Self
 
@@ -12,18 +14,37 @@ from custom_components.face_doorbell.visits import Visit
 CLOCK_TOLERANCE: Final = timedelta(seconds=1)
 # A link is dead after 15 s of silence: so long may a message be on its way, and its age stands still.
 AGE_TOLERANCE: Final = timedelta(seconds=17)
+# Milliseconds, and many times that where sixteen processes share two cores: by then a ring must be in the journal.
+STORED_WITHIN: Final = timedelta(seconds=1)
+NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Trouble:
+    """A time in which the disk takes nothing."""
+
+    began: datetime
+    ended: datetime = NOT_YET
+
+
+class CutShort(StrEnum):
+    """Why a ring may be missing: its door died, or lost its journal, before anybody could have had it."""
+
+    AT_ONCE = "cut_short"
+    WITHOUT_DISK = "cut_short_without_disk"
+    FORGOTTEN = "cut_short_by_damage"
 
 
 @dataclass(slots=True)
 class Ring:
-    """A press that became a ring. `cut_short`: the door died before it had stored the ring, or nobody was paired."""
+    """A press that became a ring."""
 
     number: int
     ring_id: str
     at: datetime
     clock_ok: bool
     stored: bool = False
-    cut_short: bool = False
+    cut_short: CutShort | None = None
 
 
 @dataclass(slots=True)
@@ -69,6 +90,7 @@ class Ledger:
         """Begin before the first press."""
         self.rings: dict[str, Ring] = {}
         self.told_again: list[str] = []
+        self.troubles: list[Trouble] = []
         self.faults: Counter[str] = Counter()
 
     def rang(self, ring: Ring) -> None:
@@ -80,18 +102,36 @@ class Ledger:
         for ring in self.rings.values():
             ring.stored |= ring.number <= number
 
-    def died(self, stored: Iterable[str]) -> None:
-        """Note that the door has died with these rings in its journal."""
+    @contextmanager
+    def disk_trouble(self) -> Iterator[None]:
+        """Note that the disk takes nothing within this context."""
+        trouble = Trouble(datetime.now(UTC))
+        self.troubles.append(trouble)
+        try:
+            yield
+        finally:
+            trouble.ended = datetime.now(UTC)
+
+    def died(self, at: datetime, stored: Iterable[str]) -> None:
+        """Note that the door has died with these rings in its journal; for the others it must have had no chance."""
         for ring_id in stored:
             if ring_id in self.rings:
                 self.rings[ring_id].stored = True
         for ring in self.rings.values():
-            ring.cut_short |= not ring.stored
+            if not ring.stored:
+                ring.cut_short = ring.cut_short or self._excuse(ring, at)
 
     def forgot(self, received: set[str]) -> None:
         """Note that the door has forgotten the household before it could tell it the rest."""
         for ring in self.rings.values():
-            ring.cut_short |= ring.ring_id not in received
+            if ring.ring_id not in received:
+                ring.cut_short = CutShort.FORGOTTEN
+
+    def _excuse(self, ring: Ring, died: datetime) -> CutShort | None:
+        until = ring.at + STORED_WITHIN
+        if any(trouble.began < until and trouble.ended > ring.at for trouble in self.troubles):
+            return CutShort.WITHOUT_DISK
+        return CutShort.AT_ONCE if died < until else None
 
     def missing(self, received: set[str]) -> list[Ring]:
         """Return the rings that were promised and have not arrived."""
@@ -99,22 +139,31 @@ class Ledger:
 
     def report(self, visits: Iterable[Visit]) -> Report:
         """Return the result, given all visits that the household has stored."""
-        by_id = {ring.ring_id: replace(visit, at=ring.at) for visit in visits for ring in visit.rings}
+        reported = [(ring.ring_id, replace(visit, at=ring.at)) for visit in visits for ring in visit.rings]
+        by_id = dict(reported)
         arrived = [ring for ring in self.rings.values() if ring.ring_id in by_id]
         missing = self.missing(set(by_id))
         never_rang = by_id.keys() - self.rings.keys()
         mistimed = [ring for ring in arrived if _mistimed(ring, by_id[ring.ring_id])]
-        cut_short = sum(ring.cut_short for ring in self.rings.values() if ring.ring_id not in by_id)
+        cut_short = Counter(
+            ring.cut_short.value
+            for ring in self.rings.values()
+            if ring.cut_short and ring.ring_id not in by_id
+        )
+        twice = [
+            ring_id for ring_id, times in Counter(ring_id for ring_id, _ in reported).items() if times > 1
+        ]
         return Report(
             sent=len(arrived) + len(missing),
             received=len(arrived),
-            duplicates=len(self.told_again) + len(never_rang),
+            duplicates=len(self.told_again) + len(twice) + len(never_rang),
             lost=len(missing),
             mistimed=len(mistimed),
-            faults=self.faults + Counter({"cut_short": cut_short}),
+            faults=self.faults + cut_short,
             broken=[
                 *(f"lost: {ring}" for ring in missing),
                 *(f"told again: {self.rings.get(ring_id)}" for ring_id in self.told_again),
+                *(f"in two visits: {by_id[ring_id]}" for ring_id in twice),
                 *(f"never rang: {by_id[visit_id]}" for visit_id in never_rang),
                 *(f"mistimed: {ring}, {by_id[ring.ring_id].at}" for ring in mistimed),
             ],

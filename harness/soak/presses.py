@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
 import random
@@ -125,9 +125,10 @@ class World:
         """Kill the door, and start it again afterwards."""
         async with self._building:
             self._door_up.clear()
+            died = datetime.now(UTC)
             if self._door is not None:
                 await self._door.kill()
-            self.ledger.died(self._stored())
+            self.ledger.died(died, self._stored())
             yield
             await self._start_door()
 
@@ -300,9 +301,10 @@ async def _network_down(world: World, rng: random.Random) -> None:
 
 async def _full_disk(world: World, rng: random.Random) -> None:
     pause = rng.uniform(0.1, 2)
-    world.fill_disk(full=True)
-    await asyncio.sleep(pause)
-    world.fill_disk(full=False)
+    with world.ledger.disk_trouble():
+        world.fill_disk(full=True)
+        await asyncio.sleep(pause)
+        world.fill_disk(full=False)
 
 
 async def _slow_commits(world: World, rng: random.Random) -> None:
@@ -312,7 +314,8 @@ async def _slow_commits(world: World, rng: random.Random) -> None:
             other.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
             return  # the bridge holds it at this very moment
-        await asyncio.sleep(pause)
+        with world.ledger.disk_trouble():
+            await asyncio.sleep(pause)
 
 
 async def _damage(world: World, rng: random.Random) -> None:
