@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 import random
 import secrets
+import time
 from typing import Any, Final, Self
 from uuid import uuid4
 
@@ -16,19 +17,23 @@ import aiohttp
 from hypothesis import HealthCheck, Phase, given, seed as hypothesis_seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from custom_components.face_doorbell.bridge import BridgeClient, BridgeConnectionError, Ring
+from custom_components.face_doorbell.bridge import BridgeClient
 from pi_bridge.clock import SYSTEM_CLOCK
 from pi_bridge.control import ask
 from pi_bridge.doorman import STRANGER_S, STRANGERS_PER_ADDRESS
 
-from . import door, fuzz
-from .child import Child, Complaint
+from . import door, fuzz, listener
+from .child import Child, Complaint, Logged
 from .wire import PATIENCE_S, Address, Answer, Wire, pair, request, upgrade
 
 CASES: Final = 50_000  # of fuzzing, in the long form
 AT_A_TIME: Final = 8  # attackers, each with an address of its own
 PRESS_EVERY_S: Final = 0.15
-STALL_MS: Final = 2000.0  # what a visitor would notice, on a machine that is busy with attacking
+CALM_S: Final = 5.0  # of visitors without attackers, to compare with
+STALL_MS: Final = 1000.0  # what a visitor would notice, on a machine that is busy with attacking
+
+# What no answer may tell, whoever asks.
+INSIDES: Final = (b"Traceback", b"PRIVATE KEY", b"SQLite format", b"root:x:")
 
 ROUTES: Final = (
     ("GET", "/v1/ws"),
@@ -77,6 +82,7 @@ class Report:
 
     attacks: dict[str, Tally] = field(default_factory=dict)
     crashes: int = 0
+    calm_ms: float = 0.0
     longest_stall_ms: float = 0.0
     presses: int = 0
     unheard: int = 0
@@ -124,13 +130,15 @@ class Target:
         self._state = folder / "state"
         self._port = 0
         self._up = asyncio.Event()
-        self._rung: set[str] = set()
-        self._heard: set[str] = set()
+        self._secrets: list[str] = []
+        self._log: list[str] = []
+        self._pressed_ns: dict[str, int] = {}
+        self._heard_ns: dict[str, int] = {}
         self._sources = 1
         self._visitors = asyncio.Event()
         self._visitors.set()
         clock = door.Clock(str(uuid4()), SYSTEM_CLOCK.uptime_ms())
-        self._door = Child(door.main, door.Start(self._state, clock, real_faces=True), self._door_says)
+        self._door = Child(door.main, door.Start(self._state, clock, as_installed=True), self._door_says)
 
     # What attackers need
 
@@ -141,7 +149,9 @@ class Target:
 
     async def code(self) -> str:
         """Open pairing, as the owner does."""
-        return str((await ask(self._state, "POST", "pair"))["code"])
+        code = str((await ask(self._state, "POST", "pair"))["code"])
+        self._secrets += code, code.replace("-", "")
+        return code
 
     async def open_press(self) -> None:
         """Let the next press pair, as the owner does."""
@@ -153,8 +163,12 @@ class Target:
             await ask(self._state, "DELETE", "clients", name)
 
     def count(self, attack: str, answer: Answer, what: object = "") -> None:
-        """Note what came of one try."""
-        self.judge(attack, answer.refused, f"{answer.status} {what!r}")
+        """Note what came of one try; a refusal that tells a secret is none."""
+        said = answer.body + repr(answer.headers).encode()
+        leaked = any(secret in said for secret in (*INSIDES, *map(str.encode, self._secrets)))
+        self.judge(
+            attack, answer.refused and not leaked, f"{answer.status}{' leaks' if leaked else ''} {what!r}"
+        )
         if answer.crashed:
             self.report.crashes += 1
 
@@ -165,6 +179,18 @@ class Target:
         tally.refused += refused
         if not refused:
             self.report.broken.append(f"{attack}: {what}"[:300])
+
+    @asynccontextmanager
+    async def guest(self, request: bytes) -> AsyncIterator[None]:
+        """Let somebody in with this request, and forget him afterwards; raises AttackError."""
+        async with Wire(self.address()) as wire:
+            answer = await wire.exchange(request)
+        if answer.status != 200:
+            raise AttackError(f"the guest is not let in: {answer}")
+        try:
+            yield
+        finally:
+            await self.forget("Guest")
 
     # The visitors, and the household that hears them
 
@@ -177,20 +203,39 @@ class Target:
         await self.forget("Old home")
         async with aiohttp.ClientSession() as session:
             info = await BridgeClient.get_info(session, "127.0.0.1", self._port)
-            client = BridgeClient(session, "127.0.0.1", self._port, info.fingerprint, self.token)
-            listening = asyncio.create_task(self._listen(client))
-            ringing = asyncio.create_task(self._ring())
-            try:
-                yield
-            finally:
-                ringing.cancel()
-                await self._all_heard()
-                listening.cancel()
-                await self._door.kill()
+        start = listener.Start(self._port, info.fingerprint, self.token)
+        household = Child(listener.main, start, self._household_says)
+        ringing = asyncio.create_task(self._ring())
+        try:
+            await asyncio.sleep(CALM_S)
+            began_ns = time.monotonic_ns()
+            yield
+        finally:
+            ringing.cancel()
+            await self._all_heard()
+            await household.kill()
+            await self._door.kill()
+        self._conclude(began_ns)
+
+    def _conclude(self, attacked_since_ns: int) -> None:
+        """Note how late the household heard of the visitors, and what the log tells."""
+        for ring_id, heard_ns in self._heard_ns.items():
+            pressed_ns = self._pressed_ns[ring_id]
+            late_ms = (heard_ns - pressed_ns) / 1e6
+            if pressed_ns < attacked_since_ns:
+                self.report.calm_ms = max(self.report.calm_ms, late_ms)
+            else:
+                self.report.longest_stall_ms = max(self.report.longest_stall_ms, late_ms)
+        for line in self._log:
+            if any(secret in line for secret in self._secrets):
+                self.report.crashes += 1
+                self.report.broken.append(f"a secret in the log: {line}"[:300])
 
     async def _pair(self, name: str) -> str:
         async with Wire(self.address()) as wire:
-            return str(json.loads((await wire.exchange(pair(name, code=await self.code()))).body)["token"])
+            token = str(json.loads((await wire.exchange(pair(name, code=await self.code()))).body)["token"])
+        self._secrets.append(token)
+        return token
 
     @asynccontextmanager
     async def without_visitors(self) -> AsyncIterator[None]:
@@ -208,37 +253,33 @@ class Target:
             self.report.presses += 1
             await asyncio.sleep(PRESS_EVERY_S)
 
-    async def _listen(self, client: BridgeClient) -> None:
-        while True:
-            try:
-                connection = await client.connect()
-                async for message in connection:
-                    if isinstance(message, Ring):
-                        self._heard.add(message.ring_id)
-                        await connection.ack(message.seq)
-            except BridgeConnectionError as error:
-                self.report.broken.append(f"the household was cut off: {error}")
-                await asyncio.sleep(1)
-
     async def _all_heard(self) -> None:
         try:
             async with asyncio.timeout(10):
-                while self._rung - self._heard:  # noqa: ASYNC110 - two processes have a say in it
+                while self._pressed_ns.keys() - self._heard_ns.keys():  # noqa: ASYNC110 - two processes have a say in it
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            self.report.unheard = len(self._rung - self._heard)
+            self.report.unheard = len(self._pressed_ns.keys() - self._heard_ns.keys())
 
     def _door_says(self, report: object) -> None:
         match report:
             case door.Started(port):
                 self._port = port
                 self._up.set()
-            case door.Rang(_, ring_id, _, stall_ms):
-                self._rung.add(ring_id)
-                self.report.longest_stall_ms = max(self.report.longest_stall_ms, stall_ms)
+            case door.Rang(_, ring_id, _, pressed_ns):
+                self._pressed_ns[ring_id] = pressed_ns
             case Complaint():
                 self.report.crashes += 1
                 self.report.broken.append(str(report))
+            case Logged():
+                self._log.append(report)
+
+    def _household_says(self, report: object) -> None:
+        match report:
+            case listener.Heard(ring_id, heard_ns):
+                self._heard_ns.setdefault(ring_id, heard_ns)
+            case listener.CutOff(reason):
+                self.report.broken.append(f"the household was cut off: {reason}")
 
 
 # The attacks. Each counts for itself what it tried.
@@ -352,13 +393,22 @@ async def pairing_while_closed(target: Target, attack: str, rng: random.Random) 
 
 
 async def code_reuse(target: Target, attack: str, rng: random.Random) -> None:
-    """Use a code twice, and replay the very bytes of a pairing."""
-    data = pair("Guest", code=await target.code())
-    async with Wire(target.address()) as wire:
-        if (await wire.exchange(data)).status != 200:
-            raise AttackError("the guest is not let in")
-    await _each(target, attack, [data, data, data.replace(b"Guest", b"Thief")])
-    await target.forget("Guest")
+    """Use a code that somebody has used before."""
+    code = await target.code()
+    async with target.guest(pair("Guest", code=code)):
+        tries = (code, code.lower(), code.replace("-", ""), f" {code} ")
+        await _each(target, attack, (pair("Thief", code=each) for each in tries))
+
+
+async def replayed_pairing(target: Target, attack: str, rng: random.Random) -> None:
+    """Send the very bytes of a pairing again, by code and by press, while that client is known and afterwards."""
+    by_code, by_press = pair("Guest", code=await target.code()), pair("Guest")
+    for data in (by_code, by_press):
+        if data is by_press:
+            await target.open_press()
+        async with target.guest(data):
+            await _each(target, attack, [data, data])
+        await _each(target, attack, [data])
 
 
 async def pairing_race(target: Target, attack: str, rng: random.Random) -> None:
@@ -715,6 +765,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     pairing_while_closed,
     press_while_closed,
     code_reuse,
+    replayed_pairing,
     pairing_race,
     press_race,
     cross_site,

@@ -14,7 +14,7 @@ from typing import Any, Final, override
 
 # A forked process is there in milliseconds; importing Home Assistant takes seconds.
 _FORKS: Final = get_context("forkserver")
-_FORKS.set_forkserver_preload(["harness.soak.home", "harness.soak.door"])
+_FORKS.set_forkserver_preload(["harness.soak.home", "harness.soak.door", "harness.soak.listener"])
 
 
 class Line:
@@ -46,7 +46,13 @@ class Line:
         threading.Thread(target=run, name="orders", daemon=True).start()
 
 
-class Complaint(str):
+class Logged(str):
+    """A report of a line in the log, from the level on that the child has chosen."""
+
+    __slots__ = ()
+
+
+class Complaint(Logged):
     """A report that something went wrong which nobody expects: an error in the log."""
 
     __slots__ = ()
@@ -54,12 +60,13 @@ class Complaint(str):
 
 class _ToParent(logging.Handler):
     def __init__(self, line: Line) -> None:
-        super().__init__(logging.ERROR)
+        super().__init__()
         self._line = line
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        self._line.send(Complaint(self.format(record)))
+        kind = Complaint if record.levelno >= logging.ERROR else Logged
+        self._line.send(kind(self.format(record)))
 
 
 def _live[T](main: Callable[[Line, T], Coroutine[Any, Any, None]], connection: Connection, start: T) -> None:

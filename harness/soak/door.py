@@ -30,11 +30,11 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a door is started with; the real face models take a second to load."""
+    """What a door is started with; `as_installed`: with its face models, which take a second to load, and its log."""
 
     state: Path
     clock: Clock
-    real_faces: bool = False
+    as_installed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Rang:
-    """The report that a press became a ring, and how long after the press every client had been told."""
+    """The report that a press became a ring; `pressed_ns` is `time.monotonic_ns`, the same in all processes."""
 
     number: int
     ring_id: str
     at: datetime
-    stall_ms: float
+    pressed_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,15 @@ def picture(number: int) -> bytes:
 
 async def main(line: Line, start: Start) -> None:
     """Be a doorbell until killed."""
-    # What a full or locked disk makes it say is expected here.
-    logging.getLogger("pi_bridge.journal").setLevel(logging.CRITICAL)
+    if start.as_installed:
+        logging.getLogger().setLevel(logging.INFO)
+    else:  # what a full or locked disk makes it say is expected here
+        logging.getLogger("pi_bridge.journal").setLevel(logging.CRITICAL)
     loop = asyncio.get_running_loop()
     settling = asyncio.TaskGroup()
     clock = FakeClock()
     _set(clock, start.clock)
-    finder = Faces() if start.real_faces else None
+    finder = Faces() if start.as_installed else None
     async with (
         running_bridge(start.state, photos=[picture(0)], finder=finder, clock=clock) as bridge,
         settling,
@@ -114,13 +116,12 @@ def _press(bridge: RunningBridge, number: int, pressed_ns: int) -> Rang | LetIn:
     events = bridge.running.bridge.events
     before = events.end
     bridge.panel.press(pressed_ns)
-    stall_ms = (time.monotonic_ns() - pressed_ns) / 1e6
     if events.end == before:
         return LetIn(number)
     ((_, ring),) = events.since(before, -1)
     if not isinstance(ring, Ring):
         raise TypeError("a press rings at once")
-    return Rang(number, ring.ring_id, at, stall_ms)
+    return Rang(number, ring.ring_id, at, pressed_ns)
 
 
 async def _settle(line: Line, bridge: RunningBridge, number: int) -> None:

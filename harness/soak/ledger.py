@@ -128,10 +128,12 @@ class Ledger:
                 ring.cut_short = CutShort.FORGOTTEN
 
     def _excuse(self, ring: Ring, died: datetime) -> CutShort | None:
-        until = ring.at + STORED_WITHIN
-        if any(trouble.began < until and trouble.ended > ring.at for trouble in self.troubles):
-            return CutShort.WITHOUT_DISK
-        return CutShort.AT_ONCE if died < until else None
+        """Return why a ring is not stored: its door had no time, or no disk until shortly before its death."""
+        until, why = ring.at + STORED_WITHIN, CutShort.AT_ONCE
+        for trouble in self.troubles:  # in the order of their beginnings
+            if trouble.began < until and trouble.ended > ring.at:
+                until, why = max(until, min(trouble.ended, died) + STORED_WITHIN), CutShort.WITHOUT_DISK
+        return why if died < until else None
 
     def missing(self, received: set[str]) -> list[Ring]:
         """Return the rings that were promised and have not arrived."""
