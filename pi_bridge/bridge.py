@@ -176,9 +176,14 @@ class Bridge:
         self.events.prune(keep.rings, deleted)
 
     async def _store_again(self) -> None:
-        """Store what a full disk refused as soon as it has room again."""
+        """Store what a full disk refused as soon as it has room again.
+
+        Raises JournalError when it had none at the start and has now: to start anew is the way back to the file.
+        """
         while True:
             await asyncio.sleep(STORE_AGAIN_S)
+            if self._journal.in_memory and await self._journal.file_is_back():
+                raise JournalError("the storage can be used again: starting anew with it")
             if not self._journal.healthy:
                 _store(self._journal.store_owed())
 

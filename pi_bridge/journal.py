@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 import json
 import logging
@@ -47,6 +48,7 @@ JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024  # bytes that the write-ahead log ma
 class Journal:
     """The bridge's memory. Every method returns at once; the awaited answer may raise JournalError.
 
+    `in_memory`: True when the file could not be used at the start; `close` stores what has come since, if it can then.
     `clients_known`: False when the file could not be read, so that nobody can say who is paired. `clients_lost`: True
     as long as a damaged file lies beside it, with which somebody may have been forgotten.
     """
@@ -57,6 +59,7 @@ class Journal:
         self._connection: sqlite3.Connection | None = None
         self._owed: list[_Row] = []  # rings that a full disk refused; only the journal's thread looks at them
         self.healthy = True
+        self.in_memory = False
         self.clients_known = True
         self.clients_lost = False
         self.commit_ms: float | None = None
@@ -74,6 +77,10 @@ class Journal:
         """Finish what was asked for and close the file."""
         await self._run(self._close)
         self._thread.shutdown()
+
+    def file_is_back(self) -> asyncio.Future[bool]:
+        """Return whether the file that could not be used at the start can be used now."""
+        return self._run(self._file_is_back)
 
     def answers(self) -> asyncio.Future[None]:
         """Return once the journal has done what it was asked for before."""
@@ -180,7 +187,7 @@ class Journal:
         except sqlite3.Error as error:
             self._complain(error)
             raise JournalError(str(error)) from error
-        if not self.healthy and not self._owed:
+        if not self.healthy and not self._owed and not self.in_memory:
             _LOGGER.warning("The journal %s can be used again.", self._path)
             self.healthy = True
         self.commit_ms = round((time.monotonic() - started) * 1000, 1)
@@ -207,26 +214,41 @@ class Journal:
             self._open()
 
     def _open(self) -> None:
+        self.in_memory = False
         try:
-            try:
-                self._connection = _connect(self._path)
-            except sqlite3.OperationalError:
-                raise  # the disk or the permissions; the file itself may be sound
-            except sqlite3.DatabaseError as error:
-                self._connection = _replace_damaged(self._path, self.damaged, error)
+            self._connection = self._open_file()
         except (OSError, sqlite3.Error) as error:
             _LOGGER.error(
-                "The journal %s cannot be opened: %s. Nothing survives a restart.", self._path, error
+                "The journal %s cannot be opened: %s. Nothing survives a power cut.", self._path, error
             )
             self._connection = _connect(Path(":memory:"))
+            self.in_memory = True
             self.clients_known = _rescue(self._path, self._connection)
             self.healthy = False
         self.clients_lost = not self.clients_known or self.damaged.exists()
 
+    def _open_file(self) -> sqlite3.Connection:
+        try:
+            return _connect(self._path)
+        except sqlite3.OperationalError:
+            raise  # the disk or the permissions; the file itself may be sound
+        except sqlite3.DatabaseError as error:
+            return _replace_damaged(self._path, self.damaged, error)
+
+    def _file_is_back(self) -> bool:
+        with suppress(OSError, sqlite3.Error), closing(self._open_file()) as file, _transaction(file):
+            file.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")  # reading alone works on a full disk, too
+            return True
+        return False
+
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._connection is None:
+            return
+        if self.in_memory:
+            with suppress(OSError, sqlite3.Error), closing(self._open_file()) as file, _transaction(file):
+                _hand_over(self._connection, file, all_clients=self.clients_known)
+        self._connection.close()
+        self._connection = None
 
 
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -327,6 +349,30 @@ def _copy(source: sqlite3.Connection, into: sqlite3.Connection) -> bool:
             _ADD_PICTURE, source.execute("SELECT * FROM pictures WHERE seq > ? ORDER BY seq", (acked,))
         )
     return True
+
+
+def _hand_over(memory: sqlite3.Connection, file: sqlite3.Connection, *, all_clients: bool) -> None:
+    """Store what came while the file could not be used; `all_clients`: whom the memory does not know was revoked.
+
+    The file may have rings that could not be read then. So the new ones get numbers after them, and an ack of before
+    counts for no ring: what comes twice is dropped by its `ring_id`.
+    """
+    newest = _newest_seq(file)
+    before = {client.token_hash for client in _clients(file)}
+    now = {client.token_hash: client for client in _clients(memory)}
+    for client in (client for token_hash, client in now.items() if token_hash not in before):
+        file.execute(_SAVE_CLIENT, _client_row(replace(client, acked_seq=newest)))
+    if all_clients:
+        file.executemany(
+            "DELETE FROM clients WHERE token_hash = ?", [(gone,) for gone in before - now.keys()]
+        )
+    known = {ring_id for (ring_id,) in file.execute("SELECT ring_id FROM rings")}
+    for seq, ring_id, *rest in memory.execute("SELECT * FROM rings ORDER BY seq").fetchall():
+        if ring_id not in known:
+            newest += 1
+            file.execute(_ADD_RING, (newest, ring_id, *rest))
+            for picture in memory.execute("SELECT * FROM pictures WHERE seq = ?", (seq,)):
+                file.execute(_ADD_PICTURE, (newest, *picture[1:]))
 
 
 def _newest_seq(connection: sqlite3.Connection) -> int:

@@ -12,8 +12,8 @@ For the integration's tests too::
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -227,6 +227,13 @@ class RunningBridge:
             if not task.cancelled() and (error := task.exception()):
                 raise error
 
+    async def failure(self) -> BaseException | None:
+        """Wait until it ends by itself, and return what it fails with."""
+        assert self._task is not None
+        await asyncio.wait([self._task])
+        task, self._task, self._running = self._task, None, None
+        return task.exception()
+
     async def restart(self) -> None:
         """Stop and start on the same storage and port; panel and camera are new, the picture before them is not."""
         photo = self.camera.jpeg
@@ -262,3 +269,15 @@ async def running_bridge(
         yield bridge
     finally:
         await bridge.stop()
+
+
+@contextmanager
+def unusable(path: Path) -> Iterator[None]:
+    """Let nobody open a file within this context."""
+    away = path.rename(path.with_suffix(".away"))
+    path.mkdir()
+    try:
+        yield
+    finally:
+        path.rmdir()
+        away.rename(path)

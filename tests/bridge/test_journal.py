@@ -17,6 +17,8 @@ from pi_bridge.errors import JournalError
 from pi_bridge.journal import Journal
 from pi_bridge.model import Box, Embedding, Face, Ring, RingPicture
 
+from .doubles import unusable
+
 NOW = datetime(2026, 11, 1, 12, 30, 15, 123000, tzinfo=UTC)
 FACE = Face(Box(0.25, 0.5, 0.125, 0.0625), 0.875, 0.75, Embedding("model", (0.5, -0.5)))
 CLIENT = Client("hash", "Home", NOW, NOW, 0)
@@ -161,9 +163,10 @@ async def test_clients_are_saved_from_a_damaged_file(path: Path) -> None:
 
 async def test_without_a_usable_disk_the_memory_has_to_do(tmp_path: Path) -> None:
     async with journal_at(tmp_path / "missing" / "journal.sqlite") as journal:
-        assert not journal.healthy
         journal.add_ring(a_ring(1))
         assert await journal.rings_after(0) == [a_ring(1)]
+        assert not journal.healthy  # whatever the memory takes
+        assert not await journal.file_is_back()
 
 
 async def test_a_failed_write_is_told_once_and_the_journal_recovers(
@@ -207,6 +210,53 @@ async def test_a_full_disk_at_the_start_forgets_nobody(path: Path) -> None:
             assert journal.clients_known
             assert await journal.clients() == [replace(CLIENT, acked_seq=1)]
             assert await journal.rings_after(0) == [a_ring(2)]
+
+
+async def test_what_came_while_the_disk_was_full_at_the_start_is_stored_at_the_end(path: Path) -> None:
+    acked, revoked, new = (replace(CLIENT, token_hash=each, acked_seq=1) for each in ("a", "b", "c"))
+    async with journal_at(path) as journal:
+        for client in (acked, revoked):
+            await journal.save_client(client)
+        for seq in (1, 2):
+            await journal.add_ring(a_ring(seq))
+    with full_disk():
+        journal = Journal(path)
+        await journal.open()
+        await journal.add_ring(a_ring(3))
+        await journal.add_picture(a_picture(3), b"third")
+        await journal.save_client(replace(acked, acked_seq=3))
+        await journal.save_client(new)
+        await journal.remove_client("b")
+        assert not await journal.file_is_back()
+        assert not journal.healthy
+    assert await journal.file_is_back()
+    await journal.close()
+    async with journal_at(path) as journal:
+        assert await journal.rings_after(0) == [a_ring(1), a_ring(2), a_ring(3), a_picture(3)]
+        assert await journal.picture(3, 0) == b"third"
+        # An ack of then may stand for another ring by now: the ring comes again.
+        assert await journal.clients() == [acked, replace(new, acked_seq=2)]
+        assert journal.healthy
+
+
+async def test_who_may_not_read_the_file_forgets_nobody_and_misnumbers_no_ring(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.save_client(CLIENT)
+        for seq in (1, 2):
+            await journal.add_ring(a_ring(seq))
+    journal = Journal(path)
+    with unusable(path):
+        await journal.open()
+        assert not journal.clients_known
+        await journal.add_ring(replace(a_ring(1), ring_id="new"))
+    await journal.close()
+    async with journal_at(path) as journal:
+        assert await journal.clients() == [CLIENT]
+        assert await journal.rings_after(0) == [
+            a_ring(1),
+            a_ring(2),
+            replace(a_ring(1), seq=3, ring_id="new"),
+        ]
 
 
 async def test_a_file_that_gets_damaged_is_set_aside_at_once(path: Path) -> None:

@@ -13,14 +13,15 @@ import sqlite3
 import aiohttp
 import pytest
 
+from pi_bridge import bridge as bridge_module
 from pi_bridge.config import Config, StorageConfig
 from pi_bridge.control import NotRunningError, ask
-from pi_bridge.errors import BridgeError, ConfigError, HardwareError
-from pi_bridge.model import Frame
+from pi_bridge.errors import BridgeError, ConfigError, HardwareError, JournalError
+from pi_bridge.model import Frame, Output
 from pi_bridge.service import serve
 
 from .conftest import SHARP
-from .doubles import FakeCamera, FakeFaces, FakePanel, RunningBridge, running_bridge
+from .doubles import FakeCamera, FakeFaces, FakePanel, RunningBridge, running_bridge, unusable
 from .home import Home
 
 WATCHDOG_S = 0.02
@@ -49,6 +50,26 @@ async def test_a_part_that_fails_ends_all(tmp_path: Path) -> None:
         await serve(config, panel, Broken(), FakeFaces())
     assert failed.group_contains(HardwareError, match="it burns")
     assert panel.closed
+
+
+async def test_storage_that_comes_back_is_used_again_with_all_that_rang_meanwhile(
+    bridge: RunningBridge, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge_module, "STORE_AGAIN_S", 0.1)
+    await bridge.stop()
+    with unusable(tmp_path / "state" / "journal.sqlite"):
+        await bridge.start()
+        bridge.press(SHARP)
+        await bridge.panel.until(Output.BUZZER, lit=True)
+        assert bridge.running.bridge.health()["journal"] == "failing"
+    failure = await bridge.failure()
+    assert isinstance(failure, ExceptionGroup)
+    assert failure.subgroup(JournalError) is not None
+    await bridge.start()
+    async with home.listen() as line:
+        ring, *_ = await line.ring()
+        assert ring["replay"]
+    assert bridge.running.bridge.health()["journal"] == "ok"
 
 
 async def test_taken_port_is_an_error_and_not_a_silent_doorbell(
