@@ -75,6 +75,11 @@ class Doorbell:
         """Stop the doorbell."""
         await self._process.stop()
 
+    @property
+    def pid(self) -> int:
+        """The number of the bridge's process."""
+        return self._process.pid
+
     def check(self) -> None:
         """Raise ProcessFailedError when the doorbell has ended."""
         self._process.check()

@@ -48,6 +48,13 @@ class Process:
         """Whether the process is there."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        if self._process is None:
+            raise ProcessFailedError("not started")
+        return self._process.pid
+
     async def wait_ended(self) -> int:
         """Wait until the process ends by itself and return its exit code."""
         if self._process is None:

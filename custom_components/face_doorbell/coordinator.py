@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 import logging
+from time import monotonic
 from typing import Any, Final, override
 
 from homeassistant.const import CONF_HOST, CONF_ID, CONF_PORT, CONF_TOKEN
@@ -205,6 +206,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
     async def _keep_connected(self, connection: Connection | None) -> None:
         """Take what the bridge says, and connect again whenever it falls silent, until it does not know us any more."""
         while connection is not None:
+            connected = monotonic()
             try:
                 async for message in connection:
                     await self._take(message)
@@ -212,11 +214,11 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
                 self._lost(err)
             finally:
                 await connection.close()
+            self._backoff.lost(after_s=monotonic() - connected)
             connection = await self._reconnect()
 
     async def _reconnect(self) -> Connection | None:
         complaint: type[BridgeError] = BridgeConnectionError
-        self._backoff.restart()
         while True:
             await self._backoff.pause()
             try:

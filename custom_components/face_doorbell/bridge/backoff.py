@@ -5,6 +5,9 @@ import random
 from typing import Final
 
 RETRY_S: Final = (0, 1, 2, 4, 8, 10)  # a restarting bridge is back in seconds; the last one is repeated
+STEADY_S: Final = (
+    5  # a connection that ends sooner did not end the outage, else tries would follow without a pause
+)
 JITTER: Final = 0.2  # so that several doorbells do not come back in step
 
 
@@ -16,9 +19,10 @@ class Backoff:
         self._tries = 0
         self._news = asyncio.Event()
 
-    def restart(self) -> None:
-        """Begin with the shortest pause again."""
-        self._tries = 0
+    def lost(self, after_s: float) -> None:
+        """Begin with the shortest pause again, if the connection that is lost has lasted for a while."""
+        if after_s >= STEADY_S:
+            self._tries = 0
         self._news.clear()
 
     def wake(self) -> None:

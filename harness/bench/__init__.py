@@ -1,0 +1,1 @@
+"""What the doorbell promises in numbers, measured: each beside its limit and, where there is one, a baseline."""
