@@ -325,7 +325,10 @@ async def _errors_as_json(request: web.Request, handler: _Handler) -> web.Stream
 
 def _error(status: int, code: str, message: str, retry_after: int | None) -> web.Response:
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return web.json_response({"code": code, "message": message}, status=status, headers=headers)
+    answer = web.json_response({"code": code, "message": message}, status=status, headers=headers)
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer.force_close()  # it may have been a client's, who could stay as long as he likes
+    return answer
 
 
 async def _read_body(request: web.Request, limit: int) -> bytes:

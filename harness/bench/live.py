@@ -20,9 +20,9 @@ from pi_bridge.certificate import load_or_make
 from pi_bridge.frames import Frames
 from pi_bridge.model import Frame
 
+from ..kernel import cpu_s, memory_mb
 from . import door
 from .measure import Measure
-from .process import cpu_s, memory_mb
 
 VIEWERS: Final = 50  # a household with every tablet on
 STUCK: Final = 10  # of those who never read: the bridge sends them away after ten seconds, and they come back

@@ -15,10 +15,10 @@ from custom_components.face_doorbell.bridge import BridgeClient, Connection, Rin
 from ..demo import DOMAIN, FLOWS
 from ..doorbell import Doorbell
 from ..home_assistant import HomeAssistant, WebSocket
+from ..kernel import memory_mb
 from ..photos import KNOWN, lay_out_photos
 from ..process import free_port
 from .measure import Measure
-from .process import memory_mb
 
 PRESSES: Final = 40
 PAUSE_S: Final = 1.0  # longer than the lockout, and than the bridge needs for the picture

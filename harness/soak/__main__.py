@@ -66,6 +66,7 @@ def _lines(report: Report | AttackReport) -> Iterator[str]:
         yield f"crashes         {report.crashes}"
         yield f"rings           {report.presses}, of which {report.unheard} were not heard"
         yield f"longest stall   {report.longest_stall_ms:.0f} ms, before the attacks {report.calm_ms:.0f} ms"
+        yield f"bridge's memory {report.memory_mb:.0f} MB after all attacks"
         yield from (f"  {name:22} {tally.refused} of {tally.tried}" for name, tally in report.attacks.items())
     yield from report.broken[:BROKEN_SHOWN]
 

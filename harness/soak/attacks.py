@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 import json
@@ -22,6 +22,7 @@ from pi_bridge.clock import SYSTEM_CLOCK
 from pi_bridge.control import ask
 from pi_bridge.doorman import STRANGER_S, STRANGERS_PER_ADDRESS
 
+from ..kernel import memory_mb, open_files
 from . import door, fuzz, listener
 from .child import Child, Complaint, Logged
 from .wire import PATIENCE_S, Address, Answer, Wire, pair, request, upgrade
@@ -31,6 +32,10 @@ AT_A_TIME: Final = 8  # attackers, each with an address of its own
 PRESS_EVERY_S: Final = 0.15
 CALM_S: Final = 5.0  # of visitors without attackers, to compare with
 STALL_MS: Final = 1000.0  # what a visitor would notice, on a machine that is busy with attacking
+
+SETTLE_S: Final = STRANGER_S + 5  # until the last attacker is sent away
+MORE_FILES: Final = 5  # than before the attacks, for the visitor who is just there
+MORE_MB: Final = 100.0  # than before the attacks; pictures take tens while they are looked at
 
 # What no answer may tell, whoever asks.
 INSIDES: Final = (b"Traceback", b"PRIVATE KEY", b"SQLite format", b"root:x:")
@@ -83,6 +88,7 @@ class Report:
     attacks: dict[str, Tally] = field(default_factory=dict)
     crashes: int = 0
     calm_ms: float = 0.0
+    memory_mb: float = 0.0
     longest_stall_ms: float = 0.0
     presses: int = 0
     unheard: int = 0
@@ -209,13 +215,31 @@ class Target:
         try:
             await asyncio.sleep(CALM_S)
             began_ns = time.monotonic_ns()
+            files, self.report.memory_mb = open_files(self._door.pid), memory_mb(self._door.pid)
             yield
+            await self._settle(files + MORE_FILES)
         finally:
             ringing.cancel()
             await self._all_heard()
             await household.kill()
             await self._door.kill()
         self._conclude(began_ns)
+
+    async def _settle(self, files: int) -> None:
+        """Wait until the door has closed what attackers have left open, and note what they have cost it for good."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                while open_files(self._door.pid) > files:  # noqa: ASYNC110 - another process closes them
+                    await asyncio.sleep(0.1)
+        if (still := open_files(self._door.pid)) > files:
+            self._broke(f"{still} files stay open")
+        before_mb, self.report.memory_mb = self.report.memory_mb, memory_mb(self._door.pid)
+        if (grown := self.report.memory_mb - before_mb) > MORE_MB:
+            self._broke(f"{grown:.0f} MB are not given back")
+
+    def _broke(self, what: str) -> None:
+        self.report.crashes += 1
+        self.report.broken.append(what[:300])
 
     def _conclude(self, attacked_since_ns: int) -> None:
         """Note how late the household heard of the visitors, and what the log tells."""
@@ -228,8 +252,7 @@ class Target:
                 self.report.longest_stall_ms = max(self.report.longest_stall_ms, late_ms)
         for line in self._log:
             if any(secret in line for secret in self._secrets):
-                self.report.crashes += 1
-                self.report.broken.append(f"a secret in the log: {line}"[:300])
+                self._broke(f"a secret in the log: {line}")
 
     async def _pair(self, name: str) -> str:
         async with Wire(self.address()) as wire:
@@ -269,8 +292,7 @@ class Target:
             case door.Rang(_, ring_id, _, pressed_ns):
                 self._pressed_ns[ring_id] = pressed_ns
             case Complaint():
-                self.report.crashes += 1
-                self.report.broken.append(str(report))
+                self._broke(report)
             case Logged():
                 self._log.append(report)
 

@@ -93,6 +93,13 @@ class Child[T]:
         self._ended = asyncio.Event()
         asyncio.get_running_loop().add_reader(self._connection.fileno(), self._read)
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        if self._process.pid is None:
+            raise RuntimeError("it has been started")
+        return self._process.pid
+
     def order(self, order: object) -> None:
         """Tell it to do something; nothing happens when it has ended."""
         with contextlib.suppress(OSError):

@@ -26,7 +26,7 @@ from .ledger import Ledger, Report, Ring
 from .link import Link
 
 WORLDS: Final = 8  # they mostly wait for each other; so many keep two cores busy
-PAUSE_S: Final = 0.12  # between presses, at most
+PAUSE_S: Final = 0.4  # between presses, at most; with less, there is hardly a moment without a fault
 ARRIVE_S: Final = (
     120.0  # Home Assistant tries a doorbell that it could not set up again after a minute or two
 )

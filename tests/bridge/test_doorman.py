@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
@@ -73,3 +74,14 @@ async def test_places_of_those_who_left_are_free(bridge: RunningBridge) -> None:
                 await visitor.say(b"GET /v1/info HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
                 assert not await visitor.sent_away()  # it got an answer first
         assert first.is_here
+
+
+async def test_who_is_revoked_keeps_no_connection(bridge: RunningBridge, home: Home) -> None:
+    ask = f"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {home.token}\r\n\r\n".encode()
+    async with stranger(bridge, tls=True) as client, asyncio.timeout(5):
+        await client.say(ask)
+        assert b" 200 OK" in await client.answer()
+        await home.ask("DELETE", "/v1/token")
+        await client.say(ask)
+        assert b" 401 " in await client.answer()
+        await client.sent_away()

@@ -69,5 +69,6 @@ def test_no_press_is_lost_told_twice_or_misdated(soaks: Mapping[str, Soak]) -> N
 def test_nobody_else_gets_in_and_the_bell_goes_on(soaks: Mapping[str, Soak]) -> None:
     result = soaks["attacks"].result()
     assert result["tried"] > 2000
+    assert result["longest_stall_ms"] > 0
     assert (result["accepted"], result["crashes"]) == (0, 0)
     assert {name for name, tally in result["attacks"].items() if tally["refused"] < tally["tried"]} == set()

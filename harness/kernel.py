@@ -19,3 +19,8 @@ def memory_mb(pid: int) -> float:
         line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")
     )
     return int(line.split()[1]) / 1024
+
+
+def open_files(pid: int) -> int:
+    """Return how many files, sockets included, a process has open."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
