@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
+import ipaddress
 from pathlib import Path
 import socket
 import time
@@ -15,9 +16,9 @@ from xml.sax.saxutils import escape
 import cv2
 import numpy as np
 
-from .camera import Opener
+from .camera import Opener, webcams
 from .clock import SYSTEM_CLOCK
-from .config import CameraConfig, Config
+from .config import AUTO, CameraConfig, Config, ServerConfig
 from .control import PLAY_MS, NotRunningError, ask
 from .discovery import AVAHI_FILE, own_address
 from .errors import HardwareError
@@ -28,6 +29,7 @@ from .panel import GpioPanel
 
 FIRST_PICTURE_S: Final = 5.0  # a webcam that starts slowly takes three
 CONNECT_TIMEOUT_S: Final = 5.0
+BLACK: Final = 32  # of 255; a lens that is covered gives noise, a room at night has something brighter
 AVAHI_PID: Final = Path("/run/avahi-daemon/pid")
 
 _LOG: Final = "journalctl -u face-doorbell-bridge"
@@ -49,7 +51,10 @@ class Finding:
 
 
 async def findings(config: Config, *, play: bool) -> AsyncIterator[Finding]:
-    """Yield what is found out, part by part; with `play`, each output is on for PLAY_MS after its finding."""
+    """Yield what is found out, part by part; with `play`, each output is on for PLAY_MS after its finding.
+
+    Raises NotAllowedError for a user who may not ask the bridge.
+    """
     try:
         health = await ask(config.storage.path, "GET", "health")
     except NotRunningError as error:
@@ -61,8 +66,6 @@ async def findings(config: Config, *, play: bool) -> AsyncIterator[Finding]:
         parts = _with_bridge(config, health, play)
     async for finding in parts:
         yield finding
-    yield await _tried("faces", _faces(config))
-    yield await _tried("clock", _clock())
     yield await _tried("mdns", _announcement(config))
 
 
@@ -71,11 +74,12 @@ async def _with_bridge(config: Config, health: dict[str, Any], play: bool) -> As
         await ask(config.storage.path, "POST", "play", output)
 
     yield _button(config, pressed=health["button"] == "pressed")
-    if play:
-        async for finding in _outputs(config, flash):
-            yield finding
-    yield await _tried("camera", _camera_of_bridge(health))
+    async for finding in _outputs(config, flash if play else None):
+        yield finding
+    yield await _tried("camera", _camera_of_bridge(config, health))
     yield await _tried("journal", _journal(health))
+    yield await _tried("faces", _faces(config, FacesState(health["faces"])))
+    yield await _tried("clock", _clock(synchronized=health["clock_ok"]))
     yield await _tried("network", _reachable(config))
 
 
@@ -93,10 +97,12 @@ async def _without_bridge(config: Config, play: bool) -> AsyncIterator[Finding]:
         else:
             await asyncio.sleep(0)  # the panel takes its first look at the button
             yield _button(config, pressed=panel.pressed)
-            if play:
-                async for finding in _outputs(config, flash):
-                    yield finding
+            async for finding in _outputs(config, flash if play else None):
+                yield finding
     yield await _tried("camera", asyncio.to_thread(_first_picture, config.camera))
+    with closing(Faces(enabled=config.faces.enabled)) as faces:
+        yield await _tried("faces", _faces(config, await faces.ready()))
+    yield await _tried("clock", _clock(synchronized=SYSTEM_CLOCK.synchronized))
     yield await _tried("network", _free_port(config))
 
 
@@ -120,15 +126,25 @@ def _button(config: Config, *, pressed: bool) -> Finding:
     )
 
 
-async def _outputs(config: Config, flash: Callable[[Output], Awaitable[None]]) -> AsyncIterator[Finding]:
+async def _outputs(
+    config: Config, flash: Callable[[Output], Awaitable[None]] | None
+) -> AsyncIterator[Finding]:
     pins = {Output.GREEN: config.leds.green, Output.RED: config.leds.red, Output.BUZZER: config.buzzer.pin}
     for output, pin in pins.items():
-        yield Finding(output, True, f"GPIO{pin} is on for half a second now. {_NOTHING_HAPPENS[output]}")
-        await flash(output)
+        if flash is None:
+            yield Finding(output, True, f"GPIO{pin} can be used; check --play shows what is connected to it")
+        else:
+            yield Finding(output, True, f"GPIO{pin} is on for half a second now. {_NOTHING_HAPPENS[output]}")
+            await flash(output)
 
 
 def _first_picture(config: CameraConfig) -> str:
-    capture = Opener().open(config)
+    try:
+        capture = Opener().open(config)
+    except HardwareError as error:
+        if config.device != AUTO and (found := sorted(webcams())):
+            raise HardwareError(f"{error}. camera.device may be {', '.join(found)}, or {AUTO}") from error
+        raise
     try:
         deadline = time.monotonic() + FIRST_PICTURE_S
         while time.monotonic() < deadline:
@@ -137,19 +153,22 @@ def _first_picture(config: CameraConfig) -> str:
             image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR) if picture else None
             if picture and image is not None:
                 height, width = image.shape[:2]
-                return f"a picture of {width}x{height} pixels and {len(picture) // 1000} kB"
+                covered = "; it is black: is the lens covered?" if np.percentile(image, 99) < BLACK else ""
+                return f"a picture of {width}x{height} pixels and {len(picture) // 1000} kB{covered}"
     finally:
         capture.release()
     raise HardwareError(f"it is plugged in but gives no picture: {_NO_PICTURE}")
 
 
-async def _camera_of_bridge(health: dict[str, Any]) -> str:
+async def _camera_of_bridge(config: Config, health: dict[str, Any]) -> str:
     match health["camera"]:
         case CameraState.OK:
             return f"{health['fps']} pictures a second"
         case CameraState.STALLED:
             raise HardwareError(f"it is plugged in but gives no picture: {_NO_PICTURE}")
-    raise HardwareError(f"there is none that can be used: plug it in; {_LOG} says more")
+    # The bridge has none, so it can be tried: what comes of it tells why.
+    await asyncio.to_thread(_first_picture, config.camera)
+    raise HardwareError(f"it gives pictures, but not to the bridge: {_LOG} says why")
 
 
 async def _journal(health: dict[str, Any]) -> str:
@@ -158,23 +177,22 @@ async def _journal(health: dict[str, Any]) -> str:
     return f"{health['pending']} rings wait for Home Assistant"
 
 
-async def _faces(config: Config) -> str:
+async def _faces(config: Config, state: FacesState) -> str:
     if not config.faces.enabled:
         return "switched off in the configuration"
-    with closing(Faces()) as faces:
-        if await faces.ready() is FacesState.OFF:
-            raise HardwareError("the face models cannot be loaded: run packaging/install.sh again")
+    if state is FacesState.OFF:
+        raise HardwareError("the face models cannot be loaded: run packaging/install.sh again")
     return "the models are loaded"
 
 
-async def _clock() -> str:
-    if not SYSTEM_CLOCK.synchronized:
+async def _clock(*, synchronized: bool) -> str:
+    if not synchronized:
         raise HardwareError("the time is not synchronised: is the Pi online? timedatectl says more")
     return "the time is synchronised"
 
 
 async def _reachable(config: Config) -> str:
-    address = _address(config)
+    address = _address(config.server)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             _, writer = await asyncio.open_connection(address, config.server.port)
@@ -187,7 +205,7 @@ async def _reachable(config: Config) -> str:
 
 
 async def _free_port(config: Config) -> str:
-    address, (host, port) = _address(config), (config.server.host, config.server.port)
+    address, (host, port) = _address(config.server), (config.server.host, config.server.port)
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
@@ -197,7 +215,13 @@ async def _free_port(config: Config) -> str:
     return f"port {port} is free at {address}"
 
 
-def _address(config: Config) -> str:
+def _address(config: ServerConfig) -> str:
+    """Return the address by which Home Assistant reaches the bridge."""
+    host = ipaddress.ip_address(config.host)
+    if host.is_loopback:
+        raise HardwareError(f'nobody else can reach it at server.host = "{host}": leave that out')
+    if not host.is_unspecified:
+        return config.host
     try:
         return own_address()
     except OSError as error:

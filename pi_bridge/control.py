@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+import errno
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +30,11 @@ PLAY_MS: Final = 500  # long enough to be seen and heard
 
 
 class NotRunningError(BridgeError):
-    """No daemon answers at the socket, or this user may not ask it."""
+    """No daemon answers at the socket."""
+
+
+class NotAllowedError(BridgeError):
+    """The daemon's owner and root may ask it, but not this user."""
 
 
 class Control:
@@ -144,7 +149,10 @@ class Control:
 
 
 async def ask(folder: Path, method: str, *path: str) -> Any:
-    """Ask the running daemon; raises NotRunningError, and BridgeError with the daemon's message when it refuses."""
+    """Ask the running daemon.
+
+    Raises NotRunningError, NotAllowedError, and BridgeError with the daemon's message when it refuses.
+    """
     socket_path = folder / SOCKET_NAME
     url = URL("http://localhost/" + "/".join(quote(part, safe="") for part in path), encoded=True)
     timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
@@ -156,9 +164,9 @@ async def ask(folder: Path, method: str, *path: str) -> Any:
         ):
             answer: Any = await response.json() if response.content_length else None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise NotRunningError(
-            f"No bridge answers at {socket_path}: is it running, and are you allowed to (try sudo)?"
-        ) from error
+        if isinstance(error, OSError) and error.errno == errno.EACCES:
+            raise NotAllowedError(f"You are not allowed to ask the bridge at {folder}: try sudo") from error
+        raise NotRunningError(f"No bridge answers at {socket_path}: is it running?") from error
     if not response.ok:
         raise BridgeError(answer["message"])
     return answer
