@@ -6,6 +6,7 @@
 # For 64-bit Raspberry Pi OS bookworm and trixie; Debian will do. It may be run again at any time, and after an upgrade of
 # the system it must be. What cannot be done (systemd in a container, for example) is said and left out.
 set -euo pipefail
+umask 022 # whatever root's own is: the service's user must be able to read its program
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source=$(dirname "$here")
@@ -18,6 +19,8 @@ state=/var/lib/$name
 unit=/etc/systemd/system/$name.service
 announcement=/etc/avahi/services/face-doorbell.service
 pin_rule=/etc/udev/rules.d/60-$name.rules
+python=/usr/bin/python3 # Debian's: python3-lgpio is made for it, and another one on the PATH is not
+apt=(apt-get -qq -o DPkg::Lock::Timeout=300) # a new Pi is busy with its first updates
 missing=()
 
 step() { echo "== $*"; }
@@ -45,13 +48,13 @@ check_machine() {
 install_packages() {
     step "packages"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    apt-get install -qq --yes avahi-daemon python3-venv >/dev/null
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    "${apt[@]}" update
+    "${apt[@]}" install --yes avahi-daemon python3-venv >/dev/null
+    $python -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "Python 3.11 or newer is needed: install Raspberry Pi OS bookworm or newer"
     # Raspberry Pi OS has its own lgpio; Debian has none.
     if apt-cache show python3-lgpio &>/dev/null; then
-        apt-get install -qq --yes python3-lgpio >/dev/null
+        "${apt[@]}" install --yes python3-lgpio >/dev/null
     fi
 }
 
@@ -71,10 +74,10 @@ add_user() {
 install_program() {
     step "program in $target"
     local version
-    version=$(python3 -c 'import sys; print(f"python{sys.version_info.major}.{sys.version_info.minor}")')
+    version=$($python -c 'import sys; print(f"python{sys.version_info.major}.{sys.version_info.minor}")')
     # The packages of an older Python, from before an upgrade of the system, are of no use.
     [[ -d $target/lib/$version ]] || rm --recursive --force "$target"
-    python3 -m venv --system-site-packages "$target"
+    $python -m venv --system-site-packages "$target"
     "$target/bin/pip" install --quiet --upgrade "$source"
     if ! "$target/bin/python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("_lgpio"))'; then
         "$target/bin/pip" install --quiet --only-binary=adafruit-lgpio,lgpio "${source}[pi]" ||
