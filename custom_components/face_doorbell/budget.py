@@ -1,23 +1,25 @@
 """What AWS costs this month: kept over restarts, and told in time before the budget is used up."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.singleton import singleton
-from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
+from .recognition.ledger import Ledger
 from .recognition.prices import CURRENCY
-from .recognition.usage import MonthUsage, Usage
+from .recognition.usage import Usage
 
 BUDGET: Final[HassKey[Budget]] = HassKey(f"{DOMAIN}_budget")
 
-SAVE_AFTER_S: Final = 5  # a visit's calls come together; a crash forgets those of the last seconds
+LEDGER: Final = "usage.sqlite"
 BUDGET_SPENT: Final = "budget_spent"  # the issue, which the owner may mend by lifting the budget
 LOOK_EVERY: Final = timedelta(hours=1)  # whether a month has begun; calls look by themselves
 
@@ -45,14 +47,17 @@ class Budget:
     def __init__(self, hass: HomeAssistant) -> None:
         """Prepare; `async_load` follows."""
         self._hass = hass
-        self._store = Store[dict[str, Any]](hass, 1, f"{DOMAIN}.usage")
+        self._ledger = Ledger(Path(hass.config.path(DOMAIN, LEDGER)))
         self._listeners: set[CALLBACK_TYPE] = set()
-        self.usage = Usage(dt_util.utcnow, self._count_changed_in_thread)
+        self._on_disk = True
+        self._flushing = False
+        self.usage = Usage(dt_util.utcnow, self._count_changed_in_thread, self._ledger.save)
 
     async def async_load(self) -> None:
         """Go on where the last run ended, and with nothing when another month begins."""
-        if kept := await self._store.async_load():
-            self.usage.restore(MonthUsage(kept["month"], kept["calls"], kept["lifted"]))
+        if kept := await self._hass.async_add_executor_job(self._ledger.load):
+            self.usage.restore(kept)
+        self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._async_close)
         async_track_time_interval(self._hass, self._maybe_new_month, LOOK_EVERY, cancel_on_shutdown=True)
 
     @callback
@@ -61,10 +66,9 @@ class Budget:
         self.usage.budget = limit
         self._tell()
 
-    @callback
-    def async_lift(self) -> None:
+    async def async_lift(self) -> None:
         """Do without a limit until the month ends."""
-        self.usage.lift()
+        await self._hass.async_add_executor_job(self.usage.lift)
 
     @callback
     def async_subscribe(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
@@ -77,16 +81,25 @@ class Budget:
 
     @callback
     def _count_changed(self) -> None:
-        self._store.async_delay_save(self._to_json, SAVE_AFTER_S)
+        self._on_disk = False
+        if not self._flushing:
+            self._hass.async_create_task(self._async_flush(), f"{DOMAIN} count of calls")
         self._tell()
+
+    async def _async_flush(self) -> None:
+        """Bring the count to the disk, once for all calls that come meanwhile; only a power cut needs it."""
+        self._flushing = True
+        while not self._on_disk:
+            self._on_disk = True
+            await self._hass.async_add_executor_job(self._ledger.flush)
+        self._flushing = False
+
+    async def _async_close(self, _event: Event) -> None:
+        await self._hass.async_add_executor_job(self._ledger.close)
 
     @callback
     def _maybe_new_month(self, _now: datetime) -> None:
         self._tell()
-
-    def _to_json(self) -> dict[str, Any]:
-        month = self.usage.month
-        return {"month": month.month, "calls": dict(month.calls), "lifted": month.lifted}
 
     @callback
     def _tell(self) -> None:

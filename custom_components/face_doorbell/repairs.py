@@ -100,5 +100,5 @@ class LiftBudgetFlow(RepairsFlow):
         """Ask, then lift it."""
         if user_input is None:
             return self.async_show_form(step_id="confirm")
-        self.hass.data[BUDGET].async_lift()
+        await self.hass.data[BUDGET].async_lift()
         return self.async_create_entry(data={})

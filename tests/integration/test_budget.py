@@ -1,7 +1,8 @@
 """What AWS costs is counted over restarts, told, and limited."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -17,6 +18,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.face_doorbell.const import DOMAIN, ENGINE_REKOGNITION
 from custom_components.face_doorbell.model import Picture
 from custom_components.face_doorbell.recognition.errors import EngineUnavailableError
+from custom_components.face_doorbell.recognition.ledger import Ledger
+from custom_components.face_doorbell.recognition.usage import MonthUsage
 from tests.fake_rekognition import PaintedEyes, fake_rekognition, paint
 from tests.recognition.conftest import BUCKET, REGION, Cloud
 
@@ -69,9 +72,11 @@ async def options(hass: HomeAssistant, entry: MockConfigEntry, **changed: Any) -
     await hass.async_block_till_done()
 
 
-async def test_calls_and_cost_are_shown_and_kept(
-    hass: HomeAssistant, entry: MockConfigEntry, hass_storage: dict[str, Any]
-) -> None:
+def ledger(hass: HomeAssistant) -> Ledger:
+    return Ledger(Path(hass.config.path(DOMAIN, "usage.sqlite")))
+
+
+async def test_calls_and_cost_are_shown_and_kept(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     assert state(hass, CALLS).state == "0"
     await visitor(hass, entry, faces=3)
     assert state(hass, CALLS).state == "3"
@@ -80,18 +85,13 @@ async def test_calls_and_cost_are_shown_and_kept(
     assert state(hass, COST).state == "0.003"
     assert state(hass, COST).attributes["unit_of_measurement"] == "USD"
     assert state(hass, COST).attributes["prices_of"] == "us-east-1"
-
-    async_fire_time_changed(hass, datetime.now(UTC) + timedelta(seconds=10))
-    await hass.async_block_till_done()
-    assert hass_storage["face_doorbell.usage"]["data"]["calls"] == {"SearchUsersByImage": 3}
+    assert ledger(hass).load() == MonthUsage("2026-11", {"SearchUsersByImage": 3})
 
 
-async def test_a_restart_goes_on_counting(
-    hass: HomeAssistant, cloud: Cloud, hass_storage: dict[str, Any]
-) -> None:
-    month = datetime.now(UTC).strftime("%Y-%m")
-    kept = {"month": month, "calls": {"CompareFaces": 41}, "lifted": False}
-    hass_storage["face_doorbell.usage"] = {"version": 1, "key": "face_doorbell.usage", "data": kept}
+async def test_a_restart_goes_on_counting(hass: HomeAssistant, cloud: Cloud) -> None:
+    kept = ledger(hass)
+    kept.save(MonthUsage(datetime.now(UTC).strftime("%Y-%m"), {"CompareFaces": 41}))
+    kept.close()
     entry = recognition(**SETTINGS)
     await set_up(hass, entry)
     await visitor(hass, entry)

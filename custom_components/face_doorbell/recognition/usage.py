@@ -36,12 +36,17 @@ class Usage:
     """Counts calls from any thread. A call is counted before it is made, so that no two can share the last cent."""
 
     def __init__(
-        self, now: Callable[[], datetime] = _now, changed: Callable[[], None] = lambda: None
+        self,
+        now: Callable[[], datetime] = _now,
+        changed: Callable[[], None] = lambda: None,
+        keep: Callable[[MonthUsage], None] = lambda _: None,
     ) -> None:
-        """Take the clock, and what to call, from any thread, after each change."""
+        """Take the clock, what to call, from any thread, after each change, and what then keeps it at once."""
         self.budget: float | None = None  # US dollars a month; None: no limit
         self._now = now
-        self._changed = changed
+        self._tell = changed
+        self._keep = keep
+        self._keeping = threading.Lock()  # taken before the other one, which never waits for the disk
         self._lock = threading.Lock()
         self._kept = MonthUsage()
 
@@ -65,7 +70,7 @@ class Usage:
         return month.cost / self.budget if self.budget else 1.0
 
     def lift(self) -> None:
-        """Let calls through for the rest of the month, whatever they cost."""
+        """Let calls through for the rest of the month, whatever they cost; blocks, as all changes do."""
         with self._lock:
             month = self._this_month()
             self._kept = MonthUsage(month.month, month.calls, lifted=True)
@@ -94,6 +99,11 @@ class Usage:
             calls[operation] -= 1
             self._kept = MonthUsage(month.month, +calls, month.lifted)
         self._changed()
+
+    def _changed(self) -> None:
+        with self._keeping:
+            self._keep(self.month)  # the latest, whoever was first: what is kept never goes back
+        self._tell()
 
     def _this_month(self) -> MonthUsage:
         month = self._now().astimezone(UTC).strftime("%Y-%m")

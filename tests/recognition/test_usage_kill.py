@@ -1,0 +1,103 @@
+"""Home Assistant is killed while it asks AWS: no call is forgotten, and all lives together keep to the budget.
+
+`KILLS=200 pytest --timeout 0 tests/recognition/test_usage_kill.py` is the long form; SEED chooses other points.
+"""
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import random
+import sqlite3
+
+from moto.server import ThreadedMotoServer
+import pytest
+
+from custom_components.face_doorbell.recognition.ledger import Ledger
+from custom_components.face_doorbell.recognition.prices import cost
+from custom_components.face_doorbell.recognition.usage import MonthUsage, Usage
+from tests.fake_rekognition import PaintedEyes, fake_rekognition
+from tests.recognition.conftest import BUCKET, REGION
+from tests.recognition.killed_calls import BUDGET, FACES, ledger
+from tests.recognition.test_kill import NEVER, Lives
+
+KILLS = int(os.environ.get("KILLS", "8"))
+SEED = int(os.environ.get("SEED", "4"))
+
+
+@pytest.fixture
+def lives(tmp_path: Path) -> Iterator[Lives]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    lived = Lives(tmp_path / "lives", f"http://{host}:{port}", "tests.recognition.killed_calls")
+    yield lived
+    lived.close()
+    server.stop()
+
+
+def test_a_kill_forgets_no_call(lives: Lives) -> None:
+    import boto3
+
+    random_ = random.Random(SEED)
+    with fake_rekognition(PaintedEyes()) as fake:
+        s3 = boto3.client(
+            "s3", REGION, endpoint_url=lives.endpoint, aws_access_key_id="AKIATEST", aws_secret_access_key="s"
+        )
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        first = lives.live(0, NEVER)
+        assert first["status"] == 0
+        counted = ledger(lives.root).load()
+        assert counted
+        assert counted.calls == fake.billed
+        deaths = 0
+        for _ in range(KILLS):
+            deaths += lives.live(0, random_.randint(1, int(first["passed"])))["status"] == -9
+            counted = ledger(lives.root).load()
+            assert counted
+            # What died with its call on the way may be counted for nothing.
+            asked = sum(fake.billed.values())
+            assert asked <= sum(counted.calls.values()) <= asked + deaths * FACES
+            assert cost(counted.calls) <= BUDGET + 1e-9
+        assert deaths > KILLS / 3
+        assert lives.live(0, NEVER)["status"] == 0  # comes to the end without a budget left
+        assert cost(fake.billed) <= BUDGET + 1e-9
+
+
+def test_a_month_is_kept_until_another_begins(tmp_path: Path) -> None:
+    kept = Ledger(tmp_path / "new" / "usage.sqlite")
+    assert kept.load() is None
+    november = MonthUsage("2026-11", {"CompareFaces": 2}, lifted=True)
+    for month in (MonthUsage("2026-10", {"CompareFaces": 9}), november):
+        kept.save(month)
+    kept.flush()
+    kept.close()
+    assert Ledger(tmp_path / "new" / "usage.sqlite").load() == november
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but long enough to be looked at", b"\0" * 8192])
+def test_a_damaged_file_is_set_aside(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "usage.sqlite"
+    file.write_bytes(content)
+    kept = Ledger(file)
+    assert kept.load() is None
+    kept.save(MonthUsage("2026-11", {"CompareFaces": 1}))
+    kept.close()
+    assert Ledger(file).load() == MonthUsage("2026-11", {"CompareFaces": 1})
+    assert file.with_suffix(".damaged").read_bytes() == content
+    assert "begins anew" in caplog.text
+
+
+def test_a_disk_that_fails_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept = Ledger(tmp_path / "usage.sqlite")
+    usage = Usage(keep=kept.save)
+    usage.reserve("CompareFaces")
+    with sqlite3.connect(tmp_path / "usage.sqlite") as connection:
+        connection.execute("DROP TABLE usage")
+    connection.close()
+    for _ in range(3):
+        usage.reserve("CompareFaces")
+    assert usage.month.calls == {"CompareFaces": 4}
+    assert caplog.text.count("a restart would forget them") == 1
+    kept.close()
