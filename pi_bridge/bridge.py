@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+import json
 import logging
 import time
 from types import MappingProxyType
@@ -17,12 +18,13 @@ from uuid import uuid4
 
 from .access import Client, hash_token, new_token
 from .burst import Shot, shots
-from .config import CameraConfig, Config
-from .errors import JournalError
+from .chime import Chime
+from .config import BuzzerKind, CameraConfig, Config
+from .errors import JournalError, Refused
 from .events import EventLog, Signal
 from .frames import Frames
 from .journal import Journal
-from .model import BridgeState, Burst, CameraState, Frame, Moment, Output, Pattern, Ring, RingPicture
+from .model import BridgeState, Burst, CameraState, Frame, Melody, Moment, Output, Pattern, Ring, RingPicture
 from .outputs import Outputs
 from .ports import Camera, Clock, FaceFinder, Panel
 
@@ -31,6 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 PICTURES_IN_MEMORY: Final = 32  # the newest: a client asks for a picture before a slow card has stored it
 FRAMES_FOR_RATE: Final = 30
 INVITATION_MS: Final = 60_000  # outlasts a request by far; it is ended by a call
+CHIME: Final = "chime"  # the name of its setting in the journal
 STORE_AGAIN_S: Final = 30.0  # room on a full card is made by people; until then nobody may ring
 
 
@@ -65,13 +68,16 @@ class Bridge:
         self._no_picture = b""
         self.events = EventLog()
         self.changed = Signal()
-        self.outputs = Outputs(panel, self.changed.notify)
+        passive = config.buzzer.kind is BuzzerKind.PASSIVE
+        self.outputs = Outputs(panel, self.changed.notify, melodies=passive)
+        self.chime = Chime()
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Read what the clients have not acked; bursts will run in `tasks`."""
         self._tasks = tasks
         self._clients.update({client.token_hash: client for client in await self._journal.clients()})
         self._newest_seq = await self._journal.newest_seq()
+        self.chime = await self._stored_chime()
         ring: Ring | None = None
         best: int | None = None
         for event in await self._journal.rings_after(self._acked_by_all):
@@ -106,8 +112,7 @@ class Bridge:
         """Ring: somebody pressed the button at `pressed_ns` (`time.monotonic_ns`)."""
         if self._tasks is None:
             raise RuntimeError("the bridge has not been started")
-        buzzer = self._config.buzzer
-        self.outputs.play(Output.BUZZER, buzzer.pattern, buzzer.ring_ms)
+        self._sound()
         ago_ms = (time.monotonic_ns() - pressed_ns) // 1_000_000
         self._newest_seq += 1
         ring = Ring(
@@ -123,6 +128,15 @@ class Bridge:
         self.changed.notify()
         _store(self._journal.add_ring(ring))
         self._tasks.create_task(self._burst(ring, pressed_ns, self.frames.at(pressed_ns)))
+
+    def _sound(self) -> None:
+        """Sound as Home Assistant has chosen, or as the configuration says where it has not or the buzzer cannot."""
+        if self.quiet:
+            return
+        chime, buzzer = self.chime, self._config.buzzer
+        tone = next((tone for tone in self.outputs.tones if tone == chime.tone), buzzer.pattern)
+        usual_ms = None if isinstance(tone, Melody) else buzzer.ring_ms
+        self.outputs.play(Output.BUZZER, tone, chime.for_ms or usual_ms)
 
     def invite(self, invited: bool) -> None:
         """Let both LEDs blink for as long as a press would let a client in."""
@@ -175,6 +189,16 @@ class Bridge:
             deleted = await self._journal.prune(rings=keep.rings, megabytes=keep.megabytes, before=before)
         self.events.prune(keep.rings, deleted)
 
+    async def _stored_chime(self) -> Chime:
+        stored = await self._journal.setting(CHIME)
+        if stored is None:
+            return Chime()
+        try:
+            return await asyncio.to_thread(Chime.from_json, json.loads(stored))
+        except Refused as refused:
+            _LOGGER.warning("The chosen chime cannot be used: %s.", refused.message)
+            return Chime()
+
     async def _store_again(self) -> None:
         """Store what a full disk refused as soon as it has room again.
 
@@ -218,6 +242,16 @@ class Bridge:
     def clock_ok(self) -> bool:
         """Whether the wall clock is right."""
         return self._clock.synchronized
+
+    @property
+    def quiet(self) -> bool:
+        """Whether these are quiet hours, in which the doorbell does not sound by itself."""
+        return self.chime.is_quiet(self._clock)
+
+    async def choose_chime(self, chime: Chime) -> None:
+        """Sound so from now on, and after a restart too; raises JournalError."""
+        self.chime = chime
+        await self._journal.save_setting(CHIME, json.dumps(chime.to_json()))
 
     def moment(self, ring: Ring) -> Moment:
         """Return when a ring was; exact within a boot, else by the wall clock."""
@@ -264,10 +298,12 @@ class Bridge:
         return token
 
     async def remove_client(self, token_hash: str) -> None:
-        """Forget a client; raises JournalError."""
+        """Forget a client, and with the last one what it has chosen; raises JournalError."""
         self._clients.pop(token_hash, None)
         self.events.forget(self._acked_by_all)
         await self._journal.remove_client(token_hash)
+        if not self._clients:
+            await self.choose_chime(Chime())
 
     def health(self) -> dict[str, Any]:
         """Return numbers for diagnostics."""

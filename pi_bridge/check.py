@@ -37,7 +37,7 @@ _NO_PICTURE: Final = "try another cable or USB port, and a smaller camera.width 
 _NOTHING_HAPPENS: Final = {
     Output.GREEN: "Dark? The LED is the wrong way round, or on another pin",
     Output.RED: "Dark? The LED is the wrong way round, or on another pin",
-    Output.BUZZER: "Silent? It is the wrong way round, on another pin, or a passive one",
+    Output.BUZZER: "Silent, or only a click? It is the wrong way round, on another pin, or of the other buzzer.kind",
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 import difflib
+from enum import StrEnum
 import ipaddress
 import json
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Final, TypeVar, cast
 import voluptuous as vol
 
 from .errors import ConfigError
-from .model import Pattern
+from .model import Melody, Pattern, Tone
 
 DEFAULT_PATH: Final = Path("/etc/face-doorbell-bridge.toml")
 AUTO: Final = "auto"
@@ -83,6 +84,10 @@ def _hosts(value: object) -> tuple[str, ...]:
     return tuple(_host(item) for item in value)
 
 
+def _tone(value: str) -> Tone:
+    return Melody(value) if value in tuple(Melody) else Pattern(value)
+
+
 def _whole(low: int, high: int) -> Rule:
     return Rule(vol.All(_integer, vol.Range(low, high)), f"a whole number from {low} to {high}")
 
@@ -144,17 +149,31 @@ class ButtonConfig:
     )
 
 
+class BuzzerKind(StrEnum):
+    """What is wired: an active buzzer beeps by itself, a passive one sounds at any pitch that it is given."""
+
+    ACTIVE = "active"
+    PASSIVE = "passive"
+
+
 @dataclass(frozen=True, slots=True)
 class BuzzerConfig:
     """The buzzer, which sounds at each press."""
 
     pin: int = _key(22, _PIN, "The GPIO number (BCM) of the buzzer")
-    pattern: Pattern = _key(  # noqa: RUF009 - declares a field
-        Pattern.ON,
-        Rule(vol.Coerce(Pattern), _one_of(*Pattern).allowed),
-        "How it sounds at a press; off: silent",
+    kind: BuzzerKind = _key(  # noqa: RUF009 - declares a field
+        BuzzerKind.ACTIVE,
+        Rule(vol.Coerce(BuzzerKind), _one_of(*BuzzerKind).allowed),
+        '"active": beeps by itself; "passive": can play melodies',
     )
-    ring_ms: int = _key(400, _whole(50, 10_000), "How long it sounds at a press, in milliseconds")
+    pattern: Tone = _key(  # noqa: RUF009 - declares a field
+        Pattern.ON,
+        Rule(vol.Coerce(_tone), _one_of(*Pattern, *Melody).allowed),
+        "How it sounds at a press, unless Home Assistant says otherwise; off: silent; from ding_dong on: passive only",
+    )
+    ring_ms: int = _key(
+        400, _whole(50, 10_000), "How long it sounds at a press, in milliseconds; a melody plays once"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +264,10 @@ def parse(text: str) -> Config:
     mistakes += _shared_pins(data)
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    return _build(Config, chosen)
+    config = _build(Config, chosen)
+    if isinstance(config.buzzer.pattern, Melody) and config.buzzer.kind is BuzzerKind.ACTIVE:
+        raise ConfigError(f'buzzer.pattern = "{config.buzzer.pattern}": needs buzzer.kind = "passive"')
+    return config
 
 
 def describe(config: Config) -> str:

@@ -27,7 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Row: TypeAlias = tuple[str | int | bytes, ...]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 SCHEMA: Final = """
 CREATE TABLE rings (
     seq INTEGER PRIMARY KEY, ring_id TEXT NOT NULL, at TEXT NOT NULL, boot TEXT NOT NULL, uptime_ms INTEGER NOT NULL,
@@ -42,6 +42,8 @@ CREATE TABLE clients (
     acked_seq INTEGER NOT NULL
 ) STRICT;
 """
+# Since version 2: what Home Assistant has chosen, as JSON.
+SETTINGS: Final = "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
 JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024  # bytes that the write-ahead log may keep after a checkpoint
 
 
@@ -155,6 +157,14 @@ class Journal:
         """Forget a client."""
         return self._write("DELETE FROM clients WHERE token_hash = ?", token_hash)
 
+    def setting(self, name: str) -> asyncio.Future[str | None]:
+        """Return a setting; None when nobody has chosen it."""
+        return self._do(lambda connection: dict(_settings(connection)).get(name))
+
+    def save_setting(self, name: str, value: str) -> asyncio.Future[None]:
+        """Store a setting."""
+        return self._write(_SAVE_SETTING, name, value)
+
     def _write(self, statement: str, *row: str | int | bytes) -> asyncio.Future[None]:
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(statement, row)
@@ -255,6 +265,7 @@ _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _ADD_RING: Final = "INSERT INTO rings VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ADD_PICTURE: Final = "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)"
 _SAVE_CLIENT: Final = "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?)"
+_SAVE_SETTING: Final = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
 
 _PRUNE: Final = """
 DELETE FROM rings WHERE seq < (SELECT max(seq) FROM rings) AND ((at < :before AND clock_ok) OR seq IN (
@@ -295,8 +306,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         if found != "ok":
             raise sqlite3.DatabaseError(found)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        if version < SCHEMA_VERSION:
+            missing = SCHEMA + SETTINGS if version == 0 else SETTINGS
+            connection.executescript(f"BEGIN; {missing} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     except BaseException:
         connection.close()
         raise
@@ -337,9 +349,11 @@ def _rescue(path: Path, into: sqlite3.Connection) -> bool:
 
 
 def _copy(source: sqlite3.Connection, into: sqlite3.Connection) -> bool:
-    """Copy the clients and then, as far as they can be read, the rings that some client has not acked."""
+    """Copy the clients and then, as far as they can be read, settings and the rings that some client has not acked."""
     clients = _clients(source)
     into.executemany(_SAVE_CLIENT, map(_client_row, clients))
+    with suppress(sqlite3.DatabaseError):
+        into.executemany(_SAVE_SETTING, _settings(source))
     acked = min((client.acked_seq for client in clients), default=0)
     with suppress(sqlite3.DatabaseError):
         into.executemany(
@@ -410,6 +424,10 @@ def _clients(connection: sqlite3.Connection) -> list[Client]:
         )
         for token_hash, name, created, last_seen, acked_seq in rows
     ]
+
+
+def _settings(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    return connection.execute("SELECT name, value FROM settings").fetchall()
 
 
 def _client_row(client: Client) -> tuple[str, str, str, str, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 import struct
-from typing import Final, NotRequired, Self, TypedDict
+from typing import Final, NotRequired, Self, TypeAlias, TypedDict
 
 API_VERSION: Final = 1
 GOOD_QUALITY: Final = 0.5  # docs/protocol.md: from here on a face is good enough to decide on
@@ -29,6 +29,20 @@ class Pattern(StrEnum):
     BLINK = "blink"
     FAST = "fast"
     DOUBLE = "double"
+
+
+class Melody(StrEnum):
+    """What a passive buzzer can play besides patterns."""
+
+    DING_DONG = "ding_dong"
+    CUCKOO = "cuckoo"
+    RISING = "rising"
+    WESTMINSTER = "westminster"
+    ODE_TO_JOY = "ode_to_joy"
+    ALARM = "alarm"
+
+
+Tone: TypeAlias = Pattern | Melody
 
 
 class CameraState(StrEnum):
@@ -216,7 +230,7 @@ class BridgeState:
 
     camera: CameraState
     faces: FacesState
-    outputs: dict[Output, Pattern]
+    outputs: dict[Output, Tone]
 
 
 def iso_utc(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Patterns on the LEDs and the buzzer. Each ends by itself: a client that is gone leaves nothing on."""
+"""Patterns and melodies on the LEDs and the buzzer. Each ends by itself: a client that is gone leaves nothing on."""
 
 from __future__ import annotations
 
@@ -9,16 +9,9 @@ from itertools import cycle
 from typing import Final, NoReturn
 
 from .errors import Refused
-from .model import Output, Pattern
+from .melodies import STEPS, Step, length_ms
+from .model import Melody, Output, Pattern, Tone
 from .ports import Panel
-
-# What a pattern repeats: (lit, for how many milliseconds). docs/protocol.md names the rates.
-PATTERNS: Final[Mapping[Pattern, tuple[tuple[bool, int], ...]]] = {
-    Pattern.ON: ((True, 1000),),
-    Pattern.BLINK: ((True, 500), (False, 500)),
-    Pattern.FAST: ((True, 125), (False, 125)),
-    Pattern.DOUBLE: ((True, 100), (False, 100), (True, 100), (False, 700)),
-}
 
 # docs/protocol.md: an hour for a light; a minute of noise is enough for anybody.
 MAX_MS: Final[Mapping[Output, int]] = {
@@ -30,8 +23,8 @@ MAX_MS: Final[Mapping[Output, int]] = {
 
 @dataclass(slots=True)
 class _Playing:
-    pattern: Pattern
-    steps: Iterator[tuple[bool, int]]
+    tone: Tone
+    steps: Iterator[Step]
     end: asyncio.TimerHandle
     step: asyncio.TimerHandle | None = None
 
@@ -42,40 +35,44 @@ class _Playing:
 
 
 class Outputs:
-    """Plays patterns on a panel. All calls belong to the event loop.
+    """Plays patterns on a panel, and melodies if its buzzer can. All calls belong to the event loop.
 
     `changed` is called whenever `playing` has changed.
     """
 
-    def __init__(self, panel: Panel, changed: Callable[[], None]) -> None:
-        """Play on `panel`, which need not be started yet."""
+    def __init__(self, panel: Panel, changed: Callable[[], None], *, melodies: bool = False) -> None:
+        """Play on `panel`, which need not be started yet; `melodies`: its buzzer is a passive one."""
         self._panel = panel
         self._changed = changed
+        self.tones: tuple[Tone, ...] = (*Pattern, *Melody) if melodies else tuple(Pattern)
         self._playing: dict[Output, _Playing] = {}
 
     @property
-    def playing(self) -> dict[Output, Pattern]:
+    def playing(self) -> dict[Output, Tone]:
         """What each output plays now; `Pattern.OFF` for nothing."""
         return {
-            output: self._playing[output].pattern if output in self._playing else Pattern.OFF
+            output: self._playing[output].tone if output in self._playing else Pattern.OFF
             for output in Output
         }
 
-    def play(self, output: str, pattern: str, for_ms: int | None = None) -> None:
-        """Play a pattern from now on for `for_ms` milliseconds, in place of what the output played before.
+    def play(self, output: str, tone: str, for_ms: int | None = None) -> None:
+        """Play a pattern or melody from now on for `for_ms` milliseconds, in place of what the output played before.
 
-        `Pattern.OFF` ends what plays and needs no time. Raises Refused with `unknown_output`, `unknown_pattern` or
-        `bad_duration`, and changes nothing then.
+        `Pattern.OFF` ends what plays and needs no time; without a time a melody plays once. Raises Refused with
+        `unknown_output`, `unknown_pattern` or `bad_duration`, and changes nothing then.
         """
-        output, pattern = _output(output), _pattern(pattern)
-        if pattern is Pattern.OFF:
+        output = _output(output)
+        tone = self._tone(output, tone)
+        if tone is Pattern.OFF:
             self.stop(output)
             return
+        if for_ms is None and isinstance(tone, Melody):
+            for_ms = length_ms(tone)
         seconds = _duration_ms(output, for_ms) / 1000
         before = self.playing
         self._end(output)
         end = asyncio.get_running_loop().call_later(seconds, self.stop, output)
-        self._playing[output] = _Playing(pattern, cycle(PATTERNS[pattern]), end)
+        self._playing[output] = _Playing(tone, cycle(STEPS[tone]), end)
         self._step(output)
         self._tell(before)
 
@@ -92,9 +89,16 @@ class Outputs:
 
     def _step(self, output: Output) -> None:
         playing = self._playing[output]
-        lit, duration_ms = next(playing.steps)
-        self._panel.write(output, lit)
-        playing.step = asyncio.get_running_loop().call_later(duration_ms / 1000, self._step, output)
+        step = next(playing.steps)
+        self._panel.write(output, step.lit, step.hz)
+        playing.step = asyncio.get_running_loop().call_later(step.ms / 1000, self._step, output)
+
+    def _tone(self, output: Output, name: str) -> Tone:
+        known: tuple[Tone, ...] = self.tones if output is Output.BUZZER else tuple(Pattern)
+        tone = next((tone for tone in known if tone == name), None)
+        if tone is None:
+            _refuse("unknown_pattern", f"pattern must be one of {', '.join(known)} for {output}")
+        return tone
 
     def _end(self, output: Output) -> None:
         playing = self._playing.pop(output, None)
@@ -102,7 +106,7 @@ class Outputs:
             playing.cancel()
             self._panel.write(output, False)
 
-    def _tell(self, before: dict[Output, Pattern]) -> None:
+    def _tell(self, before: dict[Output, Tone]) -> None:
         if self.playing != before:
             self._changed()
 
@@ -116,13 +120,6 @@ def _output(value: str) -> Output:
         return Output(value)
     except ValueError:
         _refuse("unknown_output", f"output must be one of {', '.join(Output)}")
-
-
-def _pattern(value: str) -> Pattern:
-    try:
-        return Pattern(value)
-    except ValueError:
-        _refuse("unknown_pattern", f"pattern must be one of {', '.join(Pattern)}")
 
 
 def _duration_ms(output: Output, for_ms: int | None) -> int:

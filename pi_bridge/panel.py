@@ -13,9 +13,9 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Final
 
-from gpiozero import DigitalInputDevice, DigitalOutputDevice, GPIOZeroError, PinUnknownPi
+from gpiozero import DigitalInputDevice, DigitalOutputDevice, GPIOZeroError, PinUnknownPi, TonalBuzzer
 
-from .config import Config
+from .config import BuzzerKind, Config
 from .errors import HardwareError
 from .model import Output
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # The kernel keeps 16 edges of a pin until somebody takes them and drops the rest: the level tells what was missed.
 LOOK_S: Final = 1.0
+
+BEEP_HZ: Final = 2300.0  # of a passive buzzer that is to beep: small ones are loudest from 2 to 4 kHz
 
 _REMEDIES: Final = (
     ("busy", "another program holds the pin: stop it, or choose another pin"),
@@ -45,7 +47,7 @@ class GpioPanel:
         self._config = config
         self._factory = pin_factory
         self._button: DigitalInputDevice | None = None
-        self._outputs: dict[Output, DigitalOutputDevice] = {}
+        self._outputs: dict[Output, DigitalOutputDevice | TonalBuzzer] = {}
         self._last_edge_ns: int | None = None
         self._pressed = False
 
@@ -89,10 +91,13 @@ class GpioPanel:
         finally:
             self.close()
 
-    def write(self, output: Output, lit: bool) -> None:
+    def write(self, output: Output, lit: bool, hz: float | None = None) -> None:
         """Light or sound an output, or end it; nothing before `start` and after `close`."""
-        if (device := self._outputs.get(output)) is not None:
-            device.value = lit
+        match self._outputs.get(output):
+            case DigitalOutputDevice() as device:
+                device.value = lit
+            case TonalBuzzer() as buzzer:
+                buzzer.play((hz or BEEP_HZ) if lit else None)
 
     def close(self) -> None:
         """Switch everything off and release the pins."""
@@ -102,7 +107,7 @@ class GpioPanel:
         while self._outputs:
             _, device = self._outputs.popitem()
             with suppress(*_gpio_errors()):  # one that fails must not leave the others on
-                device.off()
+                (device.stop if isinstance(device, TonalBuzzer) else device.off)()
                 device.close()
         if self._factory is not None:
             self._factory.close()
@@ -112,7 +117,12 @@ class GpioPanel:
         pins = {Output.GREEN: leds.green, Output.RED: leds.red, Output.BUZZER: self._config.buzzer.pin}
         for output, pin in pins.items():
             with _naming(output, pin):
-                self._outputs[output] = DigitalOutputDevice(pin, pin_factory=self._pins)
+                self._outputs[output] = self._claim_output(output, pin)
+
+    def _claim_output(self, output: Output, pin: int) -> DigitalOutputDevice | TonalBuzzer:
+        if output is Output.BUZZER and self._config.buzzer.kind is BuzzerKind.PASSIVE:
+            return TonalBuzzer(pin, mid_tone="A5", octaves=3, pin_factory=self._pins)  # 110 Hz to 7 kHz
+        return DigitalOutputDevice(pin, pin_factory=self._pins)
 
     def _claim_button(self, edge: Callable[[bool], None]) -> None:
         config = self._config.button

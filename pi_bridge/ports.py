@@ -19,8 +19,8 @@ class Panel(Protocol):
     def start(self, on_press: Callable[[int], None]) -> None:
         """Claim the pins; `on_press` is called in the event loop with the press's `time.monotonic_ns`."""
 
-    def write(self, output: Output, lit: bool) -> None:
-        """Light or sound an output, or end it; never blocks."""
+    def write(self, output: Output, lit: bool, hz: float | None = None) -> None:
+        """Light or sound an output, or end it; `hz` is the pitch of a passive buzzer. Never blocks."""
 
     def close(self) -> None:
         """Switch everything off and release the pins."""

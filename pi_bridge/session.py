@@ -14,8 +14,9 @@ import voluptuous as vol
 from . import __version__
 from .access import Client
 from .bridge import Bridge
-from .errors import Refused
-from .model import API_VERSION, BridgeState, Burst, Ring, RingEvent, RingPicture, iso_utc
+from .chime import Chime
+from .errors import JournalError, Refused
+from .model import API_VERSION, BridgeState, Burst, Output, Ring, RingEvent, RingPicture, iso_utc
 
 HEARTBEAT_S: Final = 10.0  # with the wait for the pong, half as long, a dead link is noticed after 15 s
 MAX_MESSAGE_BYTES: Final = 4096  # many times the longest message that a client has to say
@@ -36,6 +37,21 @@ _REQUESTS: Final = {
             vol.Required("output"): str,
             vol.Required("pattern"): str,
             vol.Optional("for_ms", default=None): vol.Any(None, int),
+            vol.Optional("chime", default=False): bool,
+        },
+        extra=vol.REMOVE_EXTRA,
+    ),
+    "chime": vol.Schema(
+        {
+            vol.Required("id"): _number,
+            vol.Optional("tone", default=None): vol.Any(None, str),
+            vol.Optional("for_ms", default=None): vol.Any(None, _number),
+            vol.Optional("quiet", default=None): vol.Any(
+                None,
+                vol.Schema(
+                    {vol.Required(key): str for key in ("start", "end", "zone")}, extra=vol.REMOVE_EXTRA
+                ),
+            ),
         },
         extra=vol.REMOVE_EXTRA,
     ),
@@ -96,11 +112,11 @@ class Session:
         async for message in self._socket:
             if message.type is not WSMsgType.TEXT:
                 raise _MalformedError("Messages are JSON objects in text frames.")
-            answer = self._answer(_parse(message.data))
+            answer = await self._answer(_parse(message.data))
             if answer is not None:
                 await self._socket.send_json(answer)
 
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any] | None:
+    async def _answer(self, request: dict[str, Any]) -> dict[str, Any] | None:
         kind = request.get("type")
         schema = _REQUESTS.get(kind) if isinstance(kind, str) else None
         if schema is None:
@@ -115,13 +131,23 @@ class Session:
             self._bridge.ack(self._client.token_hash, asked["seq"])
             return None
         try:
-            if kind == "do":
-                self._bridge.outputs.play(asked["output"], asked["pattern"], asked["for_ms"])
-            else:
-                self._bridge.ring(time.monotonic_ns(), test=True)
+            match kind:
+                case "do":
+                    self._do(asked)
+                case "chime":
+                    await self._bridge.choose_chime(await asyncio.to_thread(Chime.from_json, asked))
+                case "press":
+                    self._bridge.ring(time.monotonic_ns(), test=True)
+        except JournalError:
+            pass  # it holds until a restart, and the client will say it again
         except Refused as refused:
             return _failed(asked["id"], refused.code, refused.message)
         return {"type": "done", "id": asked["id"]}
+
+    def _do(self, asked: dict[str, Any]) -> None:
+        if asked["chime"] and asked["output"] == Output.BUZZER and self._bridge.quiet:
+            return
+        self._bridge.outputs.play(asked["output"], asked["pattern"], asked["for_ms"])
 
     @property
     def _acked_seq(self) -> int:
@@ -139,6 +165,8 @@ class Session:
             "clock_ok": self._bridge.clock_ok,
             "pending": self._bridge.events.pending(self._acked_seq),
             "state": _state(state),
+            "tones": self._bridge.outputs.tones,
+            "chime": self._bridge.chime.to_json(),
         }
 
     def _event(self, event: RingEvent, *, replay: bool) -> dict[str, Any]:

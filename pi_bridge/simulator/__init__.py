@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from gpiozero.pins.mock import MockFactory
+from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from ..camera import Webcam, open_video
 from ..config import Config
@@ -40,7 +40,7 @@ class Simulator:
         """
         self._config = config
         self._page_port = page_port
-        self._pins = MockFactory()
+        self._pins = MockFactory(pin_class=MockPWMPin)
         self._pictures = None if source.is_file() else PictureSource(config.camera, source)
         self.changed = Signal()
         self.frames = Frames(config.camera.buffer_s)
@@ -74,6 +74,12 @@ class Simulator:
             Output.BUZZER: self._config.buzzer.pin,
         }
         return {output: bool(self._pins.pin(pin).state) for output, pin in pins.items()}
+
+    @property
+    def hz(self) -> float | None:
+        """The pitch that a passive buzzer sounds at; None when it is silent, or an active one."""
+        frequency: float | None = self._pins.pin(self._config.buzzer.pin).frequency
+        return frequency
 
     async def choose(self, visitor: str) -> None:
         """Let somebody stand at the door, and wait until the camera has seen it. Raises Refused or NotAnImageError."""
@@ -124,8 +130,8 @@ class _SeenPanel(GpioPanel):
         super().__init__(config, pins)
         self._switched = switched
 
-    def write(self, output: Output, lit: bool) -> None:
-        super().write(output, lit)
+    def write(self, output: Output, lit: bool, hz: float | None = None) -> None:
+        super().write(output, lit, hz)
         self._switched()
 
 

@@ -131,5 +131,6 @@ class _Routes:
             "visitor": simulator.visitor,
             "visitors": simulator.visitors,
             "outputs": simulator.outputs,
+            "hz": simulator.hz,
             "presses": [iso_utc(at) for at in simulator.presses],
         }

@@ -36,6 +36,7 @@ class FakePanel:
 
     def __init__(self) -> None:
         self.writes: list[tuple[Output, bool]] = []
+        self.played: list[tuple[Output, bool, float | None]] = []
         self.closed = False
         self.pressed = False
         self._lit = dict.fromkeys(Output, False)
@@ -45,8 +46,9 @@ class FakePanel:
     def start(self, on_press: Callable[[int], None]) -> None:
         self._on_press = on_press
 
-    def write(self, output: Output, lit: bool) -> None:
+    def write(self, output: Output, lit: bool, hz: float | None = None) -> None:
         self.writes.append((output, lit))
+        self.played.append((output, lit, hz))
         self._lit[output] = lit
         self._written.set()
         self._written = asyncio.Event()

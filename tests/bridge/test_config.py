@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from pi_bridge.config import Config, describe, example, load, parse
+from pi_bridge.config import BuzzerKind, Config, describe, example, load, parse
 from pi_bridge.errors import ConfigError
-from pi_bridge.model import Pattern
+from pi_bridge.model import Melody
 
 PACKAGED = Path(__file__).parents[2] / "packaging" / "face-doorbell-bridge.toml"
 
@@ -41,7 +41,8 @@ def test_every_key_can_be_chosen() -> None:
         lockout_ms = 100
         [buzzer]
         pin = 6
-        pattern = "double"
+        kind = "passive"
+        pattern = "ding_dong"
         ring_ms = 900
         [leds]
         green = 12
@@ -61,7 +62,8 @@ def test_every_key_can_be_chosen() -> None:
     assert config.name == "Back door"
     assert config.server.hosts == ("doorbell.example.org",)
     assert config.storage.path == Path("/srv/doorbell")
-    assert config.buzzer.pattern is Pattern.DOUBLE
+    assert config.buzzer.kind is BuzzerKind.PASSIVE
+    assert config.buzzer.pattern is Melody.DING_DONG
     assert (config.leds.green, config.leds.red) == (12, 13)
     assert config.camera.buffer_s == 2.0
     assert not config.faces.enabled
@@ -88,6 +90,9 @@ def test_what_is_described_is_a_file_that_says_the_same() -> None:
         ('[storage]\npath = "here"', 'storage.path = "here": must be an absolute path'),
         ('[button]\npull = "left"', 'button.pull = "left": must be one of "up", "down"'),
         ('[buzzer]\npattern = "loud"', 'buzzer.pattern = "loud": must be one of "off", "on"'),
+        ('[buzzer]\nkind = "loud"', 'buzzer.kind = "loud": must be one of "active", "passive"'),
+        ("[buzzer]\npattern = 3", 'buzzer.pattern = 3: must be one of "off", "on"'),
+        ('[buzzer]\npattern = "alarm"', 'buzzer.pattern = "alarm": needs buzzer.kind = "passive"'),
         ("[leds]\ngreen = 1", "leds.green = 1: must be a GPIO number (BCM) from 2 to 27"),
         ('[faces]\nenabled = "yes"', 'faces.enabled = "yes": must be true or false'),
         ("camera = 3", "camera = 3: must be a table, written [camera]"),

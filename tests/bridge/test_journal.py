@@ -199,6 +199,22 @@ async def test_what_a_full_disk_refuses_is_stored_when_it_has_room_again(path: P
         assert await journal.rings_after(0) == [a_ring(1), a_ring(2), a_ring(3)]
 
 
+async def test_a_journal_of_an_earlier_version_goes_on(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.save_client(CLIENT)
+        await journal.add_ring(a_ring(1))
+    with closing(sqlite3.connect(path)) as earlier:
+        earlier.executescript("DROP TABLE settings; PRAGMA user_version = 1")
+    async with journal_at(path) as journal:
+        assert await journal.setting("chime") is None
+        await journal.save_setting("chime", "loud")
+    async with journal_at(path) as journal:
+        assert await journal.setting("chime") == "loud"
+        assert await journal.clients() == [CLIENT]
+        assert await journal.rings_after(0) == [a_ring(1)]
+        assert not journal.damaged.exists()
+
+
 async def test_a_full_disk_at_the_start_forgets_nobody(path: Path) -> None:
     async with journal_at(path) as journal:
         await journal.save_client(replace(CLIENT, acked_seq=1))
@@ -279,6 +295,7 @@ async def test_a_file_that_gets_damaged_is_set_aside_at_once(path: Path) -> None
 async def test_waiting_rings_are_saved_from_a_damaged_file(path: Path) -> None:
     async with journal_at(path) as journal:
         await journal.save_client(replace(CLIENT, acked_seq=1))
+        await journal.save_setting("chime", "loud")
         for seq in range(1, 4):
             journal.add_ring(a_ring(seq))
             journal.add_picture(a_picture(seq), bytes(100_000))
@@ -288,3 +305,4 @@ async def test_waiting_rings_are_saved_from_a_damaged_file(path: Path) -> None:
         assert journal.damaged.exists()
         rings = [event for event in await journal.rings_after(0) if isinstance(event, Ring)]
         assert rings == [a_ring(2), a_ring(3)]
+        assert await journal.setting("chime") == "loud"

@@ -6,8 +6,9 @@ import time
 import pytest
 
 from pi_bridge.errors import Refused
-from pi_bridge.model import Output, Pattern
-from pi_bridge.outputs import PATTERNS, Outputs
+from pi_bridge.melodies import STEPS, length_ms, pitch
+from pi_bridge.model import Melody, Output, Pattern, Tone
+from pi_bridge.outputs import Outputs
 
 from .doubles import FakePanel
 
@@ -17,10 +18,10 @@ ALL_OFF = dict.fromkeys(Output, Pattern.OFF)
 class Playing:
     """Outputs with their panel, and what `changed` saw each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, melodies: bool = False) -> None:
         self.panel = FakePanel()
-        self.seen: list[dict[Output, Pattern]] = []
-        self.outputs = Outputs(self.panel, self._changed)
+        self.seen: list[dict[Output, Tone]] = []
+        self.outputs = Outputs(self.panel, self._changed, melodies=melodies)
         self._silent = asyncio.Event()
 
     def _changed(self) -> None:
@@ -66,10 +67,42 @@ async def test_a_pattern_repeats_until_its_time_is_over(door: Playing) -> None:
     ],
 )
 def test_the_rates_of_the_protocol(pattern: Pattern, per_second: int, share_lit: float) -> None:
-    steps = PATTERNS[pattern]
-    total_ms = sum(ms for _, ms in steps)
-    assert sum(lit for lit, _ in steps) * 1000 / total_ms == per_second
-    assert sum(ms for lit, ms in steps if lit) / total_ms == share_lit
+    steps = STEPS[pattern]
+    total_ms = sum(step.ms for step in steps)
+    assert sum(step.lit for step in steps) * 1000 / total_ms == per_second
+    assert sum(step.ms for step in steps if step.lit) / total_ms == share_lit
+
+
+@pytest.mark.parametrize(("note", "hz"), [("A4", 440.0), ("C4", 261.626), ("C5", 523.251), ("B6", 1975.533)])
+def test_notes_have_the_pitch_of_a_piano(note: str, hz: float) -> None:
+    assert pitch(note) == pytest.approx(hz, abs=0.001)
+
+
+async def test_a_melody_plays_its_notes_once() -> None:
+    door = Playing(melodies=True)
+    started = time.monotonic()
+    door.outputs.play("buzzer", "rising")
+    await door.until_silent()
+    assert time.monotonic() - started >= length_ms(Melody.RISING) / 1000 - 0.001
+    notes = [hz for _, lit, hz in door.panel.played if lit]
+    assert notes == [pitch(note) for note in ("C6", "E6", "G6", "C7")]
+    assert not door.panel.is_lit(Output.BUZZER)
+
+
+async def test_a_melody_repeats_for_its_time() -> None:
+    door = Playing(melodies=True)
+    door.outputs.play("buzzer", "alarm", 60_000)
+    assert door.outputs.playing == ALL_OFF | {Output.BUZZER: Melody.ALARM}
+    door.outputs.close()
+
+
+@pytest.mark.parametrize(("melodies", "output"), [(False, "buzzer"), (True, "green")])
+async def test_a_melody_is_for_a_passive_buzzer(melodies: bool, output: str) -> None:
+    door = Playing(melodies=melodies)
+    with pytest.raises(Refused) as caught:
+        door.outputs.play(output, "ding_dong", 1000)
+    assert caught.value.code == "unknown_pattern"
+    assert not door.panel.writes
 
 
 async def test_the_next_replaces_what_plays(door: Playing) -> None:

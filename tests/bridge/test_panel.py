@@ -9,14 +9,14 @@ import sys
 import threading
 import time
 
-from gpiozero.pins.mock import MockFactory, MockPin
+from gpiozero.pins.mock import MockFactory, MockPin, MockPWMPin
 import pytest
 
 from pi_bridge import panel as panel_module
-from pi_bridge.config import ButtonConfig, Config
+from pi_bridge.config import ButtonConfig, BuzzerConfig, BuzzerKind, Config
 from pi_bridge.errors import HardwareError
 from pi_bridge.model import Output
-from pi_bridge.panel import GpioPanel
+from pi_bridge.panel import BEEP_HZ, GpioPanel
 
 CONFIG = Config(button=ButtonConfig(lockout_ms=200))
 LOCKOUT_S = 0.2
@@ -193,6 +193,20 @@ async def test_outputs_drive_their_pins(door: Door) -> None:
         for output, number in numbers.items():
             door.panel.write(output, lit)
             assert bool(door.pins.pin(number).state) is lit
+
+
+async def test_a_passive_buzzer_sounds_at_the_pitch_that_is_asked_for() -> None:
+    door = Door(replace(CONFIG, buzzer=BuzzerConfig(kind=BuzzerKind.PASSIVE)), MockPWMPin)
+    door.start()
+    pin = door.pins.pin(22)
+    for hz, heard in ((440.0, 440.0), (None, BEEP_HZ), (1975.5, 1975.5)):
+        door.panel.write(Output.BUZZER, True, hz)
+        assert (pin.frequency, pin.state) == (pytest.approx(heard), 0.5)
+        door.panel.write(Output.BUZZER, False)
+        assert (pin.frequency, pin.state) == (None, 0)
+    door.panel.write(Output.BUZZER, True)
+    door.panel.close()
+    assert (pin.frequency, pin.state, pin.function) == (None, 0, "input")
 
 
 async def test_close_switches_everything_off_and_releases_the_pins(door: Door) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 import pytest
 
-from pi_bridge.config import ButtonConfig, CameraConfig, Config
+from pi_bridge.config import ButtonConfig, BuzzerConfig, BuzzerKind, CameraConfig, Config
 from pi_bridge.errors import ConfigError, NotAnImageError, Refused
 from pi_bridge.faces import Faces
+from pi_bridge.melodies import pitch
 from pi_bridge.model import CameraState, Output, Pattern
 from pi_bridge.outputs import Outputs
 from pi_bridge.simulator import NOBODY, Simulator
@@ -209,6 +210,20 @@ async def test_a_press_goes_the_way_of_a_real_one(people: Path, pull: str) -> No
         assert list(door.simulator.presses) == [at]
 
 
+async def test_a_passive_buzzer_plays_a_melody(people: Path) -> None:
+    async with running(people, Config(buzzer=BuzzerConfig(kind=BuzzerKind.PASSIVE))) as door:
+        simulator = door.simulator
+        heard: list[float | None] = []
+        assert simulator.hz is None
+        playing = Outputs(simulator.panel, lambda: None, melodies=True)
+        playing.play("buzzer", "ding_dong")
+        while playing.playing[Output.BUZZER] is not Pattern.OFF:
+            heard.append(simulator.hz)
+            await simulator.changed.next.wait()
+        assert [hz for hz in heard if hz] == [pytest.approx(pitch(note)) for note in ("E6", "C6")]
+        assert not simulator.outputs[Output.BUZZER]
+
+
 # The page
 
 
@@ -233,6 +248,7 @@ async def test_press_and_choose_over_the_page(door: Door, page: str, browser: ai
             "visitor": "Joe Biden",
             "visitors": list(door.simulator.visitors),
             "outputs": {"green": False, "red": False, "buzzer": True},
+            "hz": None,
             "presses": [at],
         }
     assert abs(datetime.now(UTC) - datetime.fromisoformat(at)) < timedelta(seconds=5)
