@@ -96,8 +96,10 @@ class GpioPanel:
         match self._outputs.get(output):
             case DigitalOutputDevice() as device:
                 device.value = lit
+            case TonalBuzzer() as buzzer if lit:
+                buzzer.play(hz or BEEP_HZ)
             case TonalBuzzer() as buzzer:
-                buzzer.play((hz or BEEP_HZ) if lit else None)
+                _silence(buzzer)
 
     def close(self) -> None:
         """Switch everything off and release the pins."""
@@ -107,7 +109,7 @@ class GpioPanel:
         while self._outputs:
             _, device = self._outputs.popitem()
             with suppress(*_gpio_errors()):  # one that fails must not leave the others on
-                (device.stop if isinstance(device, TonalBuzzer) else device.off)()
+                _silence(device) if isinstance(device, TonalBuzzer) else device.off()
                 device.close()
         if self._factory is not None:
             self._factory.close()
@@ -144,6 +146,12 @@ class GpioPanel:
         quiet = last_ns is None or at_ns - last_ns >= self._config.button.lockout_ms * 1_000_000
         if pressed and quiet:
             on_press(at_ns)
+
+
+def _silence(buzzer: TonalBuzzer) -> None:
+    """End a tone, and the current too: lgpio leaves the pin as it was in the middle of the last wave."""
+    buzzer.stop()
+    buzzer.pwm_device.pin.state = 0
 
 
 def _pi_pins() -> Factory:

@@ -209,6 +209,25 @@ async def test_a_passive_buzzer_sounds_at_the_pitch_that_is_asked_for() -> None:
     assert (pin.frequency, pin.state, pin.function) == (None, 0, "input")
 
 
+async def test_a_passive_buzzer_is_left_without_current() -> None:
+    class PinInTheMiddleOfAWave(MockPWMPin):  # type: ignore[misc]
+        """A pin that is left as it is when its PWM ends, as lgpio does."""
+
+        def _set_frequency(self, value: float | None) -> None:
+            lit = self.state
+            super()._set_frequency(value)
+            self._change_state(lit)
+
+    door = Door(replace(CONFIG, buzzer=BuzzerConfig(kind=BuzzerKind.PASSIVE)), PinInTheMiddleOfAWave)
+    door.start()
+    pin = door.pins.pin(22)
+    door.panel.write(Output.BUZZER, True)
+    assert pin.state
+    door.panel.write(Output.BUZZER, False)
+    assert not pin.state
+    door.panel.close()
+
+
 async def test_close_switches_everything_off_and_releases_the_pins(door: Door) -> None:
     door.start()
     pins = [door.pins.pin(number) for number in (17, 27, 22)]

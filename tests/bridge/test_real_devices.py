@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from pi_bridge.camera import Webcam, webcams
-from pi_bridge.config import CameraConfig, Config
+from pi_bridge.config import BuzzerConfig, BuzzerKind, CameraConfig, Config
 from pi_bridge.control import ask
 from pi_bridge.errors import HardwareError
 from pi_bridge.model import CameraState, Frame, Output
@@ -40,6 +40,8 @@ PRESSES = 20
 FRAMES = 30
 SIZE = (640, 480)
 CAMERA = CameraConfig(width=SIZE[0], height=SIZE[1])
+
+USUAL = Config()
 
 needs_gpio = pytest.mark.skipif(not SIMULATED_LINES.exists(), reason="there is no gpio-sim")
 
@@ -59,8 +61,8 @@ async def until_level(pin: int, wanted: int) -> None:
 
 
 @asynccontextmanager
-async def panel_on_pins(presses: asyncio.Queue[int]) -> AsyncIterator[GpioPanel]:
-    panel = GpioPanel(Config())
+async def panel_on_pins(presses: asyncio.Queue[int], config: Config = USUAL) -> AsyncIterator[GpioPanel]:
+    panel = GpioPanel(config)
     panel.start(presses.put_nowait)
     try:
         yield panel
@@ -92,6 +94,20 @@ async def test_outputs_drive_the_lines_and_end_dark() -> None:
             assert level(pin) == 0
             panel.write(output, True)
     assert [level(pin) for pin in PINS.values()] == [0, 0, 0]
+
+
+@needs_gpio
+async def test_a_passive_buzzer_swings_and_ends_dark() -> None:
+    config = Config(buzzer=BuzzerConfig(kind=BuzzerKind.PASSIVE))
+    async with panel_on_pins(asyncio.Queue(), config) as panel:
+        for hz in (440.0, 2093.0, None):
+            panel.write(Output.BUZZER, True, hz)
+            for wanted in (1, 0, 1):
+                await until_level(PINS[Output.BUZZER], wanted)
+            panel.write(Output.BUZZER, False)
+            assert level(PINS[Output.BUZZER]) == 0
+        panel.write(Output.BUZZER, True)
+    assert level(PINS[Output.BUZZER]) == 0
 
 
 @needs_gpio
