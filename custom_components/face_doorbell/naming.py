@@ -9,8 +9,11 @@ The one way to do it for actions, the WebSocket API and flows; they see to it th
     removal = await async_remove_person(hass, person_id)               # everywhere, and tells where
     removal = await async_forget_everyone(hass)                        # persons, photos, visits, pictures, index
 
-Errors are RecognitionErrors, whose keys have texts in `exceptions`: VisitError, PersonError and PhotoRefusedError are
-the user's to mend (PhotoDoubtError: by `force`), the others are failures. What the user can mend has changed nothing.
+To name always works, as the user knows best: only whether the face becomes a reference photo is up to the gate and the
+engine, and what came of that is in the answer.
+
+Errors are RecognitionErrors, whose keys have texts in `exceptions`: VisitError and PersonError are the user's to mend,
+the others are failures. What the user can mend has changed nothing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,8 +28,9 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import CONF_PERSON_ID, SUBENTRY_PERSON
 from .entries import RecognitionEntry, async_loaded_recognition, person_names
-from .recognition.errors import PersonError, PhotoDoubtError, PhotoRefusedError, RecognitionError, disk_errors
-from .recognition.gallery import MAX_PHOTOS, Person, photo_id
+from .recognition.errors import PersonError, PhotoRefusedError, RecognitionError, disk_errors
+from .recognition.fallback import ENGINE_ERRORS
+from .recognition.gallery import MAX_PHOTOS, NewPhoto, Person, photo_id
 from .recognition.model import SyncReport
 from .recognition.recognizer import Recognizer
 from .visits import PICTURES, VISITS, Visit, VisitFace, VisitFilter
@@ -53,7 +57,7 @@ class RefusedFace:
     """A face that did not become a reference photo, and why."""
 
     face: FaceOfVisit
-    error: PhotoRefusedError
+    error: RecognitionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +95,26 @@ async def async_name_visitor(
 ) -> Named:
     """Say whose face one of a visit is: that of a person (by id, or by name), or of a new one with this name.
 
-    It becomes a reference photo if it is good enough, which a new person needs. With `whole_group` the same goes for
-    the best faces of strangers who look like this one, and all of them get the name.
+    It becomes a reference photo if it is good enough, and unless it looks like somebody else than the person whom the
+    visit took it for (`force`: even then). With `whole_group` the same goes for the best faces of strangers who look
+    like this one, and all of them get the name.
     """
     entry = await async_loaded_recognition(hass)
     recognizer = entry.runtime_data
     known = _find(recognizer, person_id, name)
+    if known is None:
+        recognizer.check_name(name or "")
     faces = _group(hass, FaceOfVisit(visit_id, face), whole=whole_group)
-    photos = await _photos(hass, faces, MAX_PHOTOS - len(known.photos) if known else MOST_PHOTOS)
-    enrol = (
-        partial(recognizer.add_photos, known.id, force=force)
-        if known
-        else partial(recognizer.enrol, name or "", force=force)
+    photos, refused = await _photos(hass, faces, MAX_PHOTOS - len(known.photos) if known else MAX_PHOTOS)
+    admit = partial(
+        recognizer.gate.admit,
+        person_id=known.id if known else None,
+        not_person=_face(hass, faces[0]).person_id,
+        force=force,
     )
-    person, refused = await _enrol_usable(photos, enrol)
-    if person is None:
-        if known is None:
-            raise refused[0].error if refused else VisitError("face_not_found")
-        person = known
+    admitted = await _admit_usable(photos, admit, refused)
+    enrol = partial(recognizer.add_photos, known.id) if known else partial(recognizer.enrol, name or "")
+    person = await _enrol_usable(admitted, enrol, refused)
     await _take_back(recognizer, _face(hass, faces[0]), unless=person)
     # First the person, then the name: a visit does not keep the name of somebody who is not there.
     if known is None:
@@ -236,27 +242,48 @@ def _group(hass: HomeAssistant, chosen: FaceOfVisit, *, whole: bool) -> Sequence
 
 async def _photos(
     hass: HomeAssistant, faces: Sequence[FaceOfVisit], limit: int
-) -> Mapping[FaceOfVisit, bytes]:
-    """Return the faces that may become reference photos."""
+) -> tuple[Mapping[FaceOfVisit, bytes], list[RefusedFace]]:
+    """Return the faces that may become reference photos, as far as a person can have more of them."""
+    if limit <= 0:
+        return {}, [RefusedFace(faces[0], PersonError("too_many_photos", limit=str(MAX_PHOTOS)))]
     cut = {place: await hass.data[PICTURES].async_photo(*place) for place in faces[: min(limit, MOST_PHOTOS)]}
-    return {place: photo for place, photo in cut.items() if photo}
+    return {place: photo for place, photo in cut.items() if photo}, []
+
+
+async def _admit_usable(
+    photos: Mapping[FaceOfVisit, bytes],
+    admit: Callable[[bytes], Awaitable[NewPhoto]],
+    refused: list[RefusedFace],
+) -> Mapping[FaceOfVisit, NewPhoto]:
+    """Return the photos that the gate admits, and add the others to `refused`."""
+    admitted = dict[FaceOfVisit, NewPhoto]()
+    for place, photo in photos.items():
+        try:
+            admitted[place] = await admit(photo)
+        except (PhotoRefusedError, *ENGINE_ERRORS) as err:
+            refused.append(RefusedFace(place, err))
+    return admitted
 
 
 async def _enrol_usable(
-    photos: Mapping[FaceOfVisit, bytes], enrol: Callable[[Sequence[bytes]], Awaitable[Person]]
-) -> tuple[Person | None, Sequence[RefusedFace]]:
-    """Enrol all photos but those that are refused; returns nobody when that leaves none."""
-    left, refused = dict(photos), list[RefusedFace]()
-    while left:
+    photos: Mapping[FaceOfVisit, NewPhoto],
+    enrol: Callable[[Sequence[NewPhoto]], Awaitable[Person]],
+    refused: list[RefusedFace],
+) -> Person:
+    """Enrol the photos; those that the engine refuses, or all if it cannot be asked, go to `refused`."""
+    left = dict(photos)
+    while True:
         try:
-            return await enrol(list(left.values())), refused
-        except PhotoDoubtError:
-            raise
+            return await enrol(list(left.values()))
         except PhotoRefusedError as err:
             place = list(left)[err.position]
             del left[place]
             refused.append(RefusedFace(place, err))
-    return None, refused
+        except ENGINE_ERRORS as err:
+            if not left:
+                raise
+            refused += [RefusedFace(place, err) for place in left]
+            left = {}
 
 
 async def _take_back(recognizer: Recognizer, face: VisitFace, unless: Person | None = None) -> None:

@@ -8,6 +8,7 @@ from homeassistant.helpers import config_validation as cv
 import voluptuous as vol
 
 from .actions import Action, doorbell, invalid, recognition, translated
+from .errors import recognition_error_message
 from .model import Outcome
 from .naming import (
     FORGET_EVERYONE,
@@ -78,7 +79,13 @@ async def _name_visitor(call: ServiceCall) -> ServiceResponse:
         "visits": list(named.visits),
         "photos_added": named.photos_added,
         "photos_refused": [
-            {"visit_id": each.face.visit_id, "face": each.face.face, "reason": each.error.key}
+            {
+                "visit_id": each.face.visit_id,
+                "face": each.face.face,
+                "reason": each.error.key,
+                "details": dict(each.error.placeholders),
+                "message": recognition_error_message(each.error),
+            }
             for each in named.refused
         ],
     }

@@ -52,6 +52,8 @@ def check_step(manager: object, step: Mapping[str, Any]) -> None:
     match step["type"]:
         case FlowResultType.ABORT if step.get("translation_domain") is None:
             _check("abort", texts["abort"][step["reason"]], told)
+        case FlowResultType.CREATE_ENTRY if step["description"]:
+            _check("create_entry", texts["create_entry"][step["description"]], told)
         case FlowResultType.MENU:
             of_step = texts["step"][step["step_id"]]
             _check_step_texts(of_step, told)

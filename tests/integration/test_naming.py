@@ -20,6 +20,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.model import Embedding, Outcome
 from custom_components.face_doorbell.naming import MOST_PHOTOS
+from custom_components.face_doorbell.recognition.gallery import MAX_PHOTOS, NewPhoto
 from custom_components.face_doorbell.visits import VISITS, Visit, VisitFace, VisitLog
 from tests.bridge.doubles import RunningBridge
 from tests.fake_rekognition import RealEyes, fake_rekognition
@@ -220,20 +221,28 @@ async def test_of_many_faces_the_best_become_photos(
     assert without == [left_out]
 
 
-async def test_who_looks_like_somebody_else_is_named_on_request_only(
+async def test_who_looks_like_somebody_else_is_named_but_makes_no_photo(
     hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
-    first = await ring(hass, bridge, "obama")
-    await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
-    second = await ring(hass, bridge, "obama2")
-    before = files(hass)
-    data = {"visit_id": second.visit_id, "face": 0, "person": "Joe"}
-    assert await refused(hass, "name_visitor", data) == "photo_looks_like"
-    assert files(hass) == before
-    assert list(people(entry).values()) == ["Bartholomew"]
-    named = await act(hass, "name_visitor", {**data, "force": True})
-    assert (named["name"], named["photos_added"]) == ("Joe", 1)
-    assert stored(hass, second.visit_id).names == ["Joe"]
+    """Unless the user insists: the stranger of before looks like whom the doorbell has got to know since."""
+    stranger, first = [await ring(hass, bridge, name) for name in ("obama2", "obama")]
+    await act(
+        hass,
+        "name_visitor",
+        {"visit_id": first.visit_id, "person": "Bartholomew", "whole_group": False},
+    )
+    data = {"visit_id": stranger.visit_id, "face": 0, "person": "Joe", "whole_group": False}
+    named = await act(hass, "name_visitor", data)
+    assert (named["name"], named["photos"], named["photos_added"]) == ("Joe", 0, 0)
+    (doubt,) = named["photos_refused"]
+    assert doubt["reason"] == "photo_looks_like"
+    assert doubt["details"]["person"] == "Bartholomew"
+    assert doubt["message"].startswith("This looks like Bartholomew (9")
+    assert stored(hass, stranger.visit_id).names == ["Joe"]
+    assert sorted(people(entry).values()) == ["Bartholomew", "Joe"]
+
+    named = await act(hass, "name_visitor", {**data, "person": named["person_id"], "force": True})
+    assert (named["photos"], named["photos_added"], named["photos_refused"]) == (1, 1, [])
 
 
 async def test_only_this_visit_is_named_on_request(
@@ -300,24 +309,56 @@ async def test_one_of_two_strangers_is_named(
     assert stored(hass, visit.visit_id).names == ["Bartholomew", "Joe"]
 
 
+@pytest.mark.parametrize("known", [True, False])
 async def test_a_face_that_makes_no_good_photo_names_the_visit_only(
+    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry, *, known: bool
+) -> None:
+    if known:
+        first = await ring(hass, bridge, "obama")
+        await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Joe"})
+    far_away = await ring(hass, bridge, smaller(photo("biden"), 60))
+    named = await act(hass, "name_visitor", {"visit_id": far_away.visit_id, "person": "Joe"})
+    assert (named["photos"], named["photos_added"]) == (int(known), 0)
+    (refusal,) = named["photos_refused"]
+    assert refusal.items() >= {
+        "visit_id": far_away.visit_id, "face": 0, "reason": "photo_face_too_small"
+    }.items()  # fmt: skip
+    assert stored(hass, far_away.visit_id).names == ["Joe"]
+    assert list(people(any_entry).values()) == ["Joe"]
+
+    # The next good picture makes up for it.
+    near = await ring(hass, bridge, "biden")
+    if not known:
+        named = await act(hass, "name_visitor", {"visit_id": near.visit_id, "person": "Joe"})
+        assert (named["photos_added"], named["photos_refused"]) == (1, [])
+
+
+async def test_a_visit_is_named_while_the_engine_is_away(
+    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud
+) -> None:
+    visit = await ring(hass, bridge, "obama")
+    data = {"visit_id": visit.visit_id, "person": "Joe"}
+    with cloud.failing("IndexFaces", "InternalServerError", status=500):
+        named = await act(hass, "name_visitor", data)
+    assert (named["photos"], [each["reason"] for each in named["photos_refused"]]) == (
+        0,
+        ["service_unavailable"],
+    )
+    assert stored(hass, visit.visit_id).names == ["Joe"]
+    assert (await act(hass, "name_visitor", data))["photos_added"] == 1
+    assert (await ring(hass, bridge, "obama2")).names == ["Joe"]
+
+
+async def test_a_person_who_has_all_photos_gets_no_more(
     hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
-    first = await ring(hass, bridge, "obama")
-    await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
-    far_away = await ring(hass, bridge, smaller(photo("biden"), 60))
-    before = files(hass)
-    said = await refused(hass, "name_visitor", {"visit_id": far_away.visit_id, "person": "Joe"})
-    assert said == "photo_face_too_small"
-    assert files(hass) == before
-    assert list(people(entry).values()) == ["Bartholomew"]
-
-    named = await act(hass, "name_visitor", {"visit_id": far_away.visit_id, "person": "Bartholomew"})
-    assert named["photos_added"] == 0
-    assert named["photos_refused"] == [
-        {"visit_id": far_away.visit_id, "face": 0, "reason": "photo_face_too_small"}
-    ]
-    assert stored(hass, far_away.visit_id).names == ["Bartholomew"]
+    visit = await ring(hass, bridge, "obama")
+    joe = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Joe"})
+    embedding = Embedding("another-2", (1.0, 0.0))
+    many = [NewPhoto(photo("obama") + bytes([n]), embedding) for n in range(MAX_PHOTOS - 1)]
+    await entry.runtime_data.add_photos(joe["person_id"], many)
+    named = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Joe"})
+    assert [each["reason"] for each in named["photos_refused"]] == ["too_many_photos"]
 
 
 async def test_who_is_named_later_was_not_recognized_at_the_door(
@@ -355,6 +396,20 @@ async def test_a_wrong_name_is_corrected_and_the_photo_taken_back(
     assert len(any_entry.runtime_data.person(joe["person_id"]).photos) == 1
     assert (await ring(hass, bridge, "biden")).names == ["Joe"]
     assert (await ring(hass, bridge, "obama2")).names == ["Bartholomew"]
+
+
+async def test_who_is_not_whom_the_doorbell_took_them_for_is_learnt(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    """ "Not Alice: Bob." That the face looks like Alice is the mistake that is being corrected, and no doubt."""
+    first = await ring(hass, bridge, "obama")
+    await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Alice"})
+    wrong = await ring(hass, bridge, "obama2")
+    assert wrong.names == ["Alice"]
+    named = await act(hass, "name_visitor", {"visit_id": wrong.visit_id, "face": 0, "person": "Bob"})
+    assert (named["name"], named["photos_added"], named["photos_refused"]) == ("Bob", 1, [])
+    assert stored(hass, wrong.visit_id).names == ["Bob"]
+    assert stored(hass, first.visit_id).names == ["Alice"]
 
 
 async def test_a_wrong_match_becomes_a_stranger(

@@ -66,8 +66,6 @@ form, .stack { display: grid; gap: 12px; }
 .head > :first-child { flex: 1; margin: 0; }
 .end { justify-content: flex-end; flex-wrap: wrap; }
 label.field { display: grid; gap: 4px; }
-label.check { display: flex; gap: 8px; align-items: center; min-height: 44px; }
-label.check input { inline-size: 20px; min-height: 20px; block-size: 20px; }
 .who { inline-size: 120px; block-size: 120px; border-radius: 12px; object-fit: cover; justify-self: center; background: var(--divider-color); }
 .frame { position: relative; border-radius: 12px; overflow: hidden; background: var(--divider-color); line-height: 0; }
 .frame img { inline-size: 100%; block-size: auto; aspect-ratio: 16 / 9; object-fit: contain; }
@@ -494,8 +492,6 @@ function makeCard() {
       const name = el("input", { type: "text", required: true, autocomplete: "off", maxLength: 100, autofocus: true });
       const list = el("datalist", { id: "people" }, Object.values(this.#people).map((value) => el("option", { value })));
       name.setAttribute("list", "people");
-      const force = el("input", { type: "checkbox" });
-      const anyway = el("label", { class: "check", hidden: true }, force, this.#t("force"));
       const place = { visit_id: visit.visit_id, face: face.face };
       const save = el("button", { class: "main", type: "submit" }, this.#t("save"));
       const stranger = wrong && el("button", { type: "button" }, this.#t("stranger"));
@@ -508,27 +504,30 @@ function makeCard() {
         el("label", { class: "field" }, this.#t("name"), name, list),
         el("div", { class: "sub" }, this.#t("name_hint")),
         error,
-        anyway,
         el("div", { class: "end" }, el("button", { type: "button", onclick: () => this.#close() }, this.#t("cancel")), stranger, save),
       );
-      form.onsubmit = async (event) => {
+      form.onsubmit = (event) => {
         event.preventDefault();
-        const data = { ...place, person: name.value.trim(), force: force.checked };
-        const failed = await this.#act(save, error, "name_visitor", data, (answer) => this.#named(visit, answer));
-        if (failed) anyway.hidden = failed.translation_key !== DOUBT;
+        this.#act(save, error, "name_visitor", { ...place, person: name.value.trim() }, (answer) => this.#named(visit, place, answer));
       };
       this.#open("small", form);
     }
 
     /** Tell what has become of the photos, if there is anything to tell. */
-    #named(visit, answer) {
+    #named(visit, place, answer) {
       this.#people = { ...this.#people, [answer.person_id]: answer.name };
       this.#show();
       if (!answer.photos_refused.length) {
         this.#close(visit);
         return;
       }
-      const reasons = [...new Set(answer.photos_refused.map(({ reason }) => this.#text(`exceptions.${reason}.message`)))];
+      const reasons = answer.photos_refused.map(({ reason, details }) => this.#text(`exceptions.${reason}.message`, details));
+      const error = el("p", { class: "error", role: "alert" });
+      const anyway = answer.photos_refused.some(({ reason }) => reason === DOUBT) && el("button", { type: "button" }, this.#t("force"));
+      if (anyway) {
+        const data = { ...place, person: answer.person_id, force: true };
+        anyway.onclick = () => this.#act(anyway, error, "name_visitor", data, (again) => this.#named(visit, place, again));
+      }
       this.#open(
         "small",
         el(
@@ -536,23 +535,22 @@ function makeCard() {
           { class: "stack" },
           el("h2", { id: "title" }, this.#t("named", { name: answer.name })),
           el("div", {}, this.#t("photos", { added: answer.photos_added, refused: answer.photos_refused.length })),
-          reasons.map((reason) => el("div", { class: "sub" }, reason)),
-          el("div", { class: "end" }, el("button", { class: "main", type: "button", autofocus: true, onclick: () => this.#close(visit) }, this.#t("close"))),
+          [...new Set(reasons)].map((reason) => el("div", { class: "sub" }, reason)),
+          error,
+          el("div", { class: "end" }, anyway, el("button", { class: "main", type: "button", autofocus: true, onclick: () => this.#close(visit) }, this.#t("close"))),
         ),
       );
     }
 
-    /** Perform an action; returns the error that was shown, if any. */
+    /** Perform an action; `error` shows what goes wrong. */
     async #act(button, error, action, data, done) {
       button.disabled = true;
       error.textContent = "";
       try {
         const { response } = await this.#hass.callService(DOMAIN, action, data, undefined, false, true);
         done(response);
-        return null;
       } catch (failed) {
         error.textContent = failed.message ?? String(failed);
-        return failed;
       } finally {
         button.disabled = false;
       }

@@ -1,7 +1,7 @@
 """What a photo has to be to become a reference photo: one table of rules for every engine, and what is missing."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 import math
@@ -72,13 +72,20 @@ class Gate:
         self._finder = finder
 
     async def admit(
-        self, photo: bytes, number: int | None = None, *, person_id: str | None = None, force: bool = False
+        self,
+        photo: bytes,
+        number: int | None = None,
+        *,
+        person_id: str | None = None,
+        not_person: str | None = None,
+        force: bool = False,
     ) -> NewPhoto:
         """Return the photo as it is to be stored, unless it breaks a rule.
 
         Of a photo with several faces it keeps the part with the face `number`, counted from 1, from left to right.
         `person_id` is whose photo it is to be, None for somebody new. Raises PhotoRefusedError, and PhotoDoubtError
-        when the engine takes the face for another person's, unless `force`. Raises the engine's errors.
+        when the engine takes the face for another person's, unless `force` or that is `not_person`, of whom the user
+        has said that it is not. Raises the engine's errors.
         """
         jpeg = await asyncio.to_thread(images.prepare, photo)
         faces = await self._faces(jpeg)
@@ -98,7 +105,7 @@ class Gate:
             if not rule.holds(face, side):
                 raise PhotoRefusedError(rule.key)
         if not force:
-            await self._doubt(jpeg, face, person_id)
+            await self._doubt(jpeg, face, {person_id, not_person})
         return NewPhoto(jpeg, face.embedding, face.yaw)
 
     async def faces(self, photo: bytes) -> tuple[bytes, Sequence[Face]]:
@@ -121,13 +128,13 @@ class Gate:
                 pass  # no bridge, or one without face models
         return await self._engine.inspect(jpeg)
 
-    async def _doubt(self, jpeg: bytes, face: Face, person_id: str | None) -> None:
+    async def _doubt(self, jpeg: bytes, face: Face, but: AbstractSet[str | None]) -> None:
         """Raise PhotoDoubtError when a visitor who looks like this would be another person."""
-        if not any(person.photos for person in self._gallery.persons if person.id != person_id):
+        if not any(person.photos for person in self._gallery.persons if person.id not in but):
             return
         answer = await self._engine.recognize(Picture(jpeg, (face,)))
         for seen in answer.faces:
-            if seen.person_id not in (None, person_id) and seen.similarity is not None:
+            if seen.person_id not in but | {None} and seen.similarity is not None:
                 other = self._gallery.person(seen.person_id or "")
                 raise PhotoDoubtError(
                     "photo_looks_like", person=other.name, similarity=f"{seen.similarity:.0f}"

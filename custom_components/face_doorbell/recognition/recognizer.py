@@ -20,6 +20,9 @@ from .self_check import SelfCheck, check_gallery
 _LOGGER = logging.getLogger(__name__)
 
 type Faces = Mapping[int, int]
+type GivenPhoto = (
+    bytes | NewPhoto
+)  # a NewPhoto has passed the gate already, and is not judged (and billed) again
 NO_FACES: Final[Faces] = MappingProxyType({})
 
 
@@ -57,6 +60,10 @@ class Recognizer:
         """Return a person; raises PersonError `person_not_found`."""
         return self._gallery.person(person_id)
 
+    def check_name(self, name: str, *, but: str | None = None) -> None:
+        """Raise PersonError `person_name_empty` or `person_name_taken` (by another person than `but`)."""
+        self._gallery.check_name(name, but=but)
+
     async def photo(self, person_id: str, photo_id: str) -> bytes:
         """Return the JPEG of a person's photo; raises PersonError."""
         return await asyncio.to_thread(self._gallery.photo, person_id, photo_id)
@@ -88,13 +95,15 @@ class Recognizer:
     async def enrol(
         self,
         name: str,
-        photos: Sequence[bytes],
+        photos: Sequence[GivenPhoto],
         *,
         faces: Faces = NO_FACES,
         force: bool = False,
         person_id: str | None = None,
     ) -> Person:
         """Add a person with all photos, or change nothing; `force`: in spite of a PhotoDoubtError.
+
+        Without photos nobody is recognized, so that the engine need not be reached.
 
         `faces` says which face is meant (from 1, from left to right) in a photo with several, by position from 0.
         `person_id` is for somebody who had this id before. Raises PersonError, PhotoRefusedError and what the engine
@@ -104,11 +113,14 @@ class Recognizer:
             self._gallery.check_name(name)
             inspected = await self._inspect(photos, None, faces, force=force)
             person = await asyncio.to_thread(self._gallery.add_person, name, inspected, person_id)
-            await self._index_or_undo(person, inspected, lambda: self._gallery.remove_person(person.id))
+            if inspected:
+                await self._index_or_undo(person, inspected, lambda: self._gallery.remove_person(person.id))
+            else:
+                await self._sync_if_possible()
             return self.person(person.id)
 
     async def add_photos(
-        self, person_id: str, photos: Sequence[bytes], *, faces: Faces = NO_FACES, force: bool = False
+        self, person_id: str, photos: Sequence[GivenPhoto], *, faces: Faces = NO_FACES, force: bool = False
     ) -> Person:
         """Add photos to a person, all or none; a photo that is there already is no change. Raises as `enrol`."""
         async with self._change():
@@ -117,9 +129,10 @@ class Recognizer:
             new = [photo for photo in inspected if photo.id not in known]
             person = await asyncio.to_thread(self._gallery.add_photos, person_id, new)
             added = [photo.id for photo in new]
-            await self._index_or_undo(
-                person, inspected, lambda: self._gallery.remove_photos(person_id, added)
-            )
+            if inspected:
+                await self._index_or_undo(
+                    person, inspected, lambda: self._gallery.remove_photos(person_id, added)
+                )
             return self.person(person_id)
 
     async def remove_photos(self, person_id: str, photo_ids: Iterable[str]) -> Person:
@@ -198,11 +211,14 @@ class Recognizer:
                 _LOGGER.warning("Person %s could not be taken over: %s", person_id, err)
 
     async def _inspect(
-        self, photos: Sequence[bytes], person_id: str | None, faces: Faces, *, force: bool
+        self, photos: Sequence[GivenPhoto], person_id: str | None, faces: Faces, *, force: bool
     ) -> list[NewPhoto]:
         """Return the photos as they will be stored; raises PhotoRefusedError unless the gate admits all."""
         inspected = []
         for position, photo in enumerate(photos):
+            if isinstance(photo, NewPhoto):
+                inspected.append(photo)
+                continue
             try:
                 inspected.append(
                     await self.gate.admit(photo, faces.get(position), person_id=person_id, force=force)
