@@ -17,6 +17,7 @@ from homeassistant.core import callback
 
 from .const import CONF_KIND, DOMAIN, SUBENTRY_PERSON, EntryKind
 from .doorbell_flow import DoorbellSteps
+from .doorbell_options import DoorbellOptionsFlow
 from .person_flow import PersonFlow
 from .recognition_flow import RecognitionSteps
 from .recognition_options import RecognitionOptionsFlow
@@ -38,15 +39,15 @@ class FaceDoorbellConfigFlow(DoorbellSteps, RecognitionSteps, domain=DOMAIN):
     @callback
     @override
     def async_supports_options_flow(cls, config_entry: ConfigEntry) -> bool:
-        """Only the recognition has options."""
-        return _is_recognition(config_entry)
+        """Both kinds have options; an ignored discovery is of none."""
+        return CONF_KIND in config_entry.data
 
     @staticmethod
     @callback
     @override
     def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
-        """Return the flow for the decision rule."""
-        return RecognitionOptionsFlow()
+        """Return the flow for the options of this kind of entry."""
+        return RecognitionOptionsFlow() if _is_recognition(config_entry) else DoorbellOptionsFlow()
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

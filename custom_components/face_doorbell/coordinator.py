@@ -6,8 +6,8 @@ import logging
 from time import monotonic
 from typing import Any, Final, override
 
-from homeassistant.const import CONF_HOST, CONF_ID, CONF_PORT, CONF_TOKEN
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.const import CONF_HOST, CONF_ID, CONF_PORT, CONF_TOKEN, EVENT_CORE_CONFIG_UPDATE
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -17,7 +17,7 @@ from homeassistant.util.hass_dict import HassKey
 from homeassistant.util.signal_type import SignalType
 
 from .announcements import async_on_announcement
-from .answers import ANSWERS
+from .answers import chosen_answer
 from .attendance import Attendance, Decision
 from .bridge import (
     BridgeAuthError,
@@ -28,11 +28,11 @@ from .bridge import (
     BridgeRefusedError,
     BridgeState,
     Burst,
+    Chime,
     Connection,
     FacesState,
     Message,
     Output,
-    Pattern,
     Ring,
     RingPicture,
     StateChange,
@@ -40,6 +40,7 @@ from .bridge import (
 from .bridge.acks import Acks
 from .bridge.backoff import Backoff
 from .burst import Shot
+from .chime import chosen_chime
 from .const import CONF_FINGERPRINT, DOMAIN, MANUFACTURER, MODEL
 from .entries import DoorbellEntry
 from .errors import bridge_error_text, bridge_errors
@@ -102,6 +103,8 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         self.doorbell_id: str = entry.data[CONF_ID]
         self.visits = hass.data[VISITS]
         self.recognizing = True  # the switch says otherwise
+        self.tones: tuple[str, ...] = ()
+        self._chime: Chime | None = None
         self._connection: Connection | None = None
         self._backoff = Backoff()
         self._announced: tuple[str, int] | None = None
@@ -118,6 +121,11 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
     def connected(self) -> bool:
         """Whether the bridge is there now."""
         return self._connection is not None
+
+    @property
+    def takes_chime(self) -> bool:
+        """Whether the bridge is new enough to be told what sounds at a press."""
+        return self._chime is not None
 
     async def async_connect(self) -> None:
         """Connect for the first time; raises ConfigEntryAuthFailed or ConfigEntryNotReady."""
@@ -137,6 +145,8 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             raise RuntimeError("async_connect comes first")
         on_unload = self.config_entry.async_on_unload
         on_unload(self.visits.async_subscribe(self._visits_changed))
+        # The time zone may have become another one.
+        on_unload(self.hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, self._follow_chime))
         on_unload(async_on_announcement(self.hass, self.config_entry.unique_id or "", self._backoff.wake))
         self._background(self._keep_connected(self._connection), "connection")
 
@@ -153,6 +163,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             return False
         self.client = bridge_client(self.hass, self.config_entry)
         self._backoff.wake()
+        self._follow_chime()
         return True
 
     @callback
@@ -167,10 +178,15 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         self._visit_listeners.add(listener)
         return lambda: self._visit_listeners.discard(listener)
 
-    async def async_do(self, output: Output, pattern: Pattern, for_ms: int | None = None) -> None:
-        """Play a pattern for so many milliseconds (none for `off`); raises HomeAssistantError."""
+    async def async_do(self, output: Output, tone: str, for_ms: int | None = None) -> None:
+        """Play a pattern or melody for so many milliseconds (none for `off`); raises HomeAssistantError."""
         with bridge_errors(self.name):
-            await self._live_connection.do(output, pattern, for_ms)
+            await self._live_connection.do(output, tone, for_ms)
+
+    async def async_choose_chime(self, chime: Chime) -> None:
+        """Let the bridge sound so at a press; raises BridgeError."""
+        await self._live_connection.choose_chime(chime)
+        self._chime = chime
 
     async def async_press(self) -> None:
         """Ring as a test; raises HomeAssistantError."""
@@ -207,6 +223,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         """Take what the bridge says, and connect again whenever it falls silent, until it does not know us any more."""
         while connection is not None:
             connected = monotonic()
+            self._follow_chime()
             try:
                 async for message in connection:
                     await self._take(message)
@@ -268,6 +285,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         self._nobody_heard = self.doorbell_id not in heard
         self._heard = heard.setdefault(self.doorbell_id, set())
         self._connection = connection
+        self.tones, self._chime = hello.tones, hello.chime
         self._acks = Acks()
         dr.async_get(self.hass).async_get_or_create(
             config_entry_id=self.config_entry.entry_id,
@@ -280,6 +298,25 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         )
         async_bridge_is_well(self.hass, self.config_entry)
         self._show(replace(self.data, bridge=hello.state))
+
+    @callback
+    def _follow_chime(self, _: Event[Any] | None = None) -> None:
+        """Tell the bridge what sounds at a press, if that has become something else."""
+        chime = chosen_chime(self.config_entry.options, self.hass.config.time_zone)
+        if chime is None or chime == self._chime or not self.connected:
+            return
+        if self.takes_chime:
+            self._background(self._hand_over(chime), "chime")
+        else:
+            _LOGGER.warning("%s is too old to be told what sounds at a press; update the bridge", self.name)
+
+    async def _hand_over(self, chime: Chime) -> None:
+        try:
+            await self.async_choose_chime(chime)
+        except BridgeConnectionError as err:
+            _LOGGER.debug("%s will be told what sounds with the next connection: %s", self.name, err)
+        except BridgeError as err:
+            _LOGGER.warning("%s refused what is to sound at a press: %s", self.name, err)
 
     def _lost(self, err: BridgeError) -> None:
         _LOGGER.info("%s is not connected: %s", self.name, err)
@@ -395,14 +432,15 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
             self._show(replace(self.data, last_visit=self._newest_visit))
 
     async def _answer(self, attendance: Attendance, visit: Visit) -> None:
-        """Light the LEDs, if somebody still waits for an answer."""
+        """Light the LEDs and sound the buzzer as is chosen, if somebody still waits for an answer."""
         if visit.outcome is None or visit.missed or visit.late:
             return
         try:
-            for light in ANSWERS[visit.outcome]:
-                await self._live_connection.do(light.output, light.pattern, light.for_ms)
+            answer = chosen_answer(self.config_entry.options, visit.outcome)
+            for command in answer.commands(self.tones):
+                await self._live_connection.do(*command, chime=True)
         except BridgeError as err:
-            _LOGGER.info("The LEDs of %s could not answer: %s", self.name, err)
+            _LOGGER.info("%s could not answer its visitor: %s", self.name, err)
             return
         attendance.lap("answer")
         try:

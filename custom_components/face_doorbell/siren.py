@@ -17,11 +17,7 @@ PARALLEL_UPDATES: Final = 0  # the bridge takes commands as they come
 
 LONGEST_S: Final = 60  # the bridge lets the buzzer sound no longer
 
-BUZZER: Final = SirenEntityDescription(
-    key="buzzer",
-    translation_key="buzzer",
-    available_tones=[Pattern.ON, Pattern.BLINK, Pattern.FAST, Pattern.DOUBLE],
-)
+BUZZER: Final = SirenEntityDescription(key="buzzer", translation_key="buzzer")
 
 
 async def async_setup_entry(
@@ -42,6 +38,12 @@ class Buzzer(OutputEntity, SirenEntity):
     )
     output = Output.BUZZER
 
+    @property
+    @override
+    def available_tones(self) -> list[int | str]:
+        """Whatever the buzzer that is wired can play."""
+        return [tone for tone in self.coordinator.tones if tone != Pattern.OFF]
+
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         duration: int = kwargs.get(ATTR_DURATION, LONGEST_S)
@@ -51,9 +53,7 @@ class Buzzer(OutputEntity, SirenEntity):
                 translation_key="buzzer_duration",
                 translation_placeholders={"limit": str(LONGEST_S)},
             )
-        await self.coordinator.async_do(
-            self.output, Pattern(kwargs.get(ATTR_TONE, Pattern.ON)), duration * 1000
-        )
+        await self.coordinator.async_do(self.output, kwargs.get(ATTR_TONE, Pattern.ON), duration * 1000)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:

@@ -488,9 +488,9 @@ async def _reconfigure(hass: HomeAssistant, entry: Any) -> Step:
     return step
 
 
-async def test_a_doorbell_has_neither_options_nor_persons(hass: HomeAssistant, bridge: RunningBridge) -> None:
+async def test_a_doorbell_has_options_but_no_persons(hass: HomeAssistant, bridge: RunningBridge) -> None:
     entry = await add_doorbell(hass, bridge)
-    assert not entry.supports_options
+    assert entry.supports_options
     assert entry.supported_subentry_types == {}
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from itertools import count
 from typing import Final
 
 import aiohttp
 
 from .errors import BridgeAnswerError, BridgeConnectionError, BridgeRefusedError
-from .messages import Done, Hello, Json, Message, Output, Pattern, read_message
+from .messages import Chime, Done, Hello, Json, Message, Output, read_message
 
 SILENCE_S: Final = 15  # the bridge pings every 10 s, so that a link as silent as this is dead
 HELLO_S: Final = 10  # the bridge speaks first and at once; a slow Pi that is still starting gets this long
@@ -60,10 +61,17 @@ class Connection:
         """Tell the bridge that the visits of all rings up to `seq` are stored."""
         await self._send({"type": "ack", "seq": seq})
 
-    async def do(self, output: Output, pattern: Pattern, for_ms: int | None = None) -> None:
-        """Play a pattern on an output for so many milliseconds (none for `off`); raises BridgeRefusedError."""
-        command: dict[str, str | int] = {"type": "do", "output": output, "pattern": pattern}
+    async def do(self, output: Output, tone: str, for_ms: int | None = None, *, chime: bool = False) -> None:
+        """Play a pattern or melody on an output for so many milliseconds (none for `off`, or for a melody once).
+
+        `chime`: the doorbell sounds by itself, which it does not in quiet hours. Raises BridgeRefusedError.
+        """
+        command: dict[str, str | int] = {"type": "do", "output": output, "pattern": tone, "chime": chime}
         await self._command(command if for_ms is None else {**command, "for_ms": for_ms})
+
+    async def choose_chime(self, chime: Chime) -> None:
+        """Choose what sounds at a press; raises BridgeRefusedError. A bridge too old for it does not answer."""
+        await self._command({"type": "chime", **asdict(chime)})
 
     async def press(self) -> None:
         """Ring as if the button was pressed, marked as a test; raises BridgeRefusedError."""

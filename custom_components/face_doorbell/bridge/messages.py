@@ -99,8 +99,29 @@ class BridgeState:
 
 
 @dataclass(frozen=True, slots=True)
+class QuietHours:
+    """In which the doorbell does not sound by itself: local times of the time zone with this IANA name."""
+
+    start: str
+    end: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chime:
+    """What sounds at a press; None: what the Pi's own file says. Nothing does in quiet hours."""
+
+    tone: str | None = None
+    for_ms: int | None = None
+    quiet: QuietHours | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message of a connection; `pending` rings wait to be sent."""
+    """The first message of a connection; `pending` rings wait to be sent.
+
+    `tones` are what the buzzer can play. `chime` is None when the bridge is too old for one.
+    """
 
     id: str
     name: str = ""
@@ -110,6 +131,8 @@ class Hello:
     clock_ok: bool = True
     pending: int = 0
     state: BridgeState = BridgeState()
+    tones: tuple[str, ...] = tuple(Pattern)
+    chime: Chime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +279,17 @@ def _hello(data: Json) -> Hello:
         clock_ok=data.get("clock_ok", True),
         pending=data.get("pending", 0),
         state=_state(data.get("state", {})),
+        tones=tuple(data.get("tones", Pattern)),
+        chime=_chime(data["chime"]) if "chime" in data else None,
+    )
+
+
+def _chime(data: Json) -> Chime:
+    quiet = data.get("quiet")
+    return Chime(
+        data.get("tone"),
+        data.get("for_ms"),
+        QuietHours(quiet["start"], quiet["end"], quiet["zone"]) if quiet else None,
     )
 
 
