@@ -21,12 +21,19 @@ from custom_components.face_doorbell.const import DOMAIN
 Texts = Mapping[str, Any]
 
 
+TRANSLATIONS = Path(face_doorbell.__file__).parent / "translations"
+
+
 @functools.cache
-def english() -> Texts:
-    """Return all texts."""
-    file = Path(face_doorbell.__file__).parent / "translations" / "en.json"
-    texts: Texts = json.loads(file.read_text())
+def texts_in(language: str) -> Texts:
+    """Return all texts in a language."""
+    texts: Texts = json.loads((TRANSLATIONS / f"{language}.json").read_text())
     return texts
+
+
+def english() -> Texts:
+    """Return all texts in the language that the others are translated from."""
+    return texts_in("en")
 
 
 def placeholders(text: str) -> set[str]:

@@ -1,13 +1,21 @@
-"""All texts are there, say the same thing everywhere, and are as Home Assistant wants them."""
+"""All texts are there in every language, say the same thing everywhere, and are as Home Assistant wants them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+import itertools
 from pathlib import Path
 import re
+import shutil
+import subprocess
+import sys
 from typing import Any
 
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.translation import async_get_translations
 import pytest
 
 from custom_components import face_doorbell
+from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.recognition import errors
 from custom_components.face_doorbell.recognition.errors import (
     EngineAuthError,
@@ -19,9 +27,13 @@ from custom_components.face_doorbell.recognition.errors import (
     RecognitionError,
 )
 
-from .flow_texts import english, placeholders
+from .flow_texts import TRANSLATIONS, english, placeholders, texts_in
 
+LANGUAGES = ("en", "de", "fr", "es", "nl", "it", "pl", "pt")
+
+ROOT = Path(__file__).parents[2]
 FOLDER = Path(face_doorbell.__file__).parent
+CARD = (FOLDER / "frontend" / "face-doorbell.js").read_text()
 SOURCE = "\n".join(path.read_text() for path in FOLDER.rglob("*.py"))
 
 ENGINE_ERRORS = (RecognitionError, EngineAuthError, EngineUnavailableError, EngineSetupError)
@@ -75,11 +87,13 @@ def test_every_error_of_recognition_has_a_text(
 
 
 def test_an_error_of_recognition_reads_the_same_everywhere() -> None:
-    config, person = english()["config"]["error"], english()["config_subentries"]["person"]["error"]
-    for key, text in english()["exceptions"].items():
-        if key in keys(*PERSON_ERRORS):
-            assert person[key] == text["message"]
-            assert config.get(key, person[key]) == text["message"]
+    for language in LANGUAGES:
+        texts = texts_in(language)
+        config, person = texts["config"]["error"], texts["config_subentries"]["person"]["error"]
+        for key, text in texts["exceptions"].items():
+            if key in keys(*PERSON_ERRORS):
+                assert person[key] == text["message"]
+                assert config.get(key, person[key]) == text["message"]
 
 
 def test_no_text_is_left_over() -> None:
@@ -105,14 +119,79 @@ def faults(text: str) -> Iterator[str]:
         yield "an address, which belongs into a placeholder"
     if "[%key" in text:
         yield "a reference, which only Home Assistant's own texts may have"
-    if re.search(r"'\{\w+\}'", text):
-        yield "quotes around a placeholder, which switch it off"
+    if re.search(r"'[{}]", text):
+        yield "an apostrophe before a placeholder, which switches it off"
     if not all(name.isidentifier() for name in placeholders(text)):
         yield "a placeholder that is no name"
 
 
 def test_texts_are_as_home_assistant_wants_them() -> None:
-    assert [(path, fault) for path, text in sentences(english()) for fault in faults(text)] == []
+    texts = sentences({language: texts_in(language) for language in LANGUAGES})
+    assert [(path, fault) for path, text in texts for fault in faults(text)] == []
+
+
+def test_the_languages() -> None:
+    assert {file.name for file in TRANSLATIONS.iterdir()} == {f"{language}.json" for language in LANGUAGES}
+
+
+def report(folder: Path = TRANSLATIONS) -> tuple[int, list[str]]:
+    """Return the exit status and the lines of script/translations."""
+    command: list[str | Path] = [sys.executable, ROOT / "script" / "translations", "--folder", folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.stderr
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_every_language_has_the_same_texts_and_placeholders_and_is_up_to_date() -> None:
+    assert report() == (0, [])
+
+
+def test_what_is_wrong_with_a_language_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "translations"
+    shutil.copytree(TRANSLATIONS, folder)
+
+    def change(language: str, old: str, new: str) -> None:
+        file = folder / f"{language}.json"
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new, 1))
+
+    change("de", '"card_save":', '"card_safe":')
+    change("fr", "Pas {name}", "Pas {nom}")
+    change("en", '"Load more"', '"Load even more"')
+
+    status, lines = report(folder)
+
+    assert status == 1
+    assert [line.split(": ")[0] + " " + line.split()[1] for line in lines] == [
+        "de common.card_save",
+        "de common.card_safe",
+        "fr common.card_not",
+        "all common.card_more",
+    ]
+
+
+def anchors(text: str) -> Counter[str]:
+    """Count what stays as it is in every language: numbers, emphasis, paragraphs, code and AWS permissions."""
+    return Counter(re.findall(r"\d+|\*\*|\n\n|```\w*|s3:\w+|forget everyone|\w+\.local", text))
+
+
+def test_a_translation_keeps_what_is_not_language() -> None:
+    for language in LANGUAGES[1:]:
+        texts = dict(sentences(texts_in(language)))
+        for path, text in sentences(english()):
+            told = texts[path]
+            assert anchors(told) == anchors(text), f"{language}{path}"
+            assert re.findall(r"[.?…]$", told) == re.findall(r"[.?…]$", text), f"{language}{path}"
+            assert told != text or not text.endswith("."), f"{language}{path} is still English"
+
+
+async def test_home_assistant_loads_every_language(hass: HomeAssistant) -> None:
+    """None falls back to English, as a text does whose placeholders differ."""
+    for language, category in itertools.product(LANGUAGES, english()):
+        texts = texts_in(language)[category]
+        assert await async_get_translations(hass, language, category, {DOMAIN}) == {
+            f"component.{DOMAIN}{path.replace('/', '.')}": text for path, text in sentences({category: texts})
+        }
 
 
 def steps() -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -134,3 +213,13 @@ def test_a_person_can_be_added_and_changed() -> None:
     person = english()["config_subentries"]["person"]
     assert person["entry_type"]
     assert person["initiate_flow"].keys() == {"user", "reconfigure"}
+
+
+def test_the_card_may_read_from_right_to_left() -> None:
+    """Only boxes in pictures have a left and a right, and these are not part of its style."""
+    (style,) = re.findall(r"const STYLE = `(.*?)`;", CARD, re.DOTALL)
+    assert re.findall(r"[^\w-]((?:[\w-]+-)?(?:left|right)\b[^;}]*)", style) == []
+    for rule in re.findall(r"{([^{}]*)}", style):
+        for name, value in re.findall(r"(margin|padding|border-width|inset):([^;]+)", rule):
+            sides = re.sub(r"\(.*\)", "", value).split()
+            assert len(sides) < 4 or sides[1] == sides[3] or f"{name}-inline:" in rule, rule
