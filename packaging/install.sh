@@ -73,16 +73,19 @@ add_user() {
 
 install_program() {
     step "program in $target"
-    local version
-    version=$($python -c 'import sys; print(f"python{sys.version_info.major}.{sys.version_info.minor}")')
-    # The packages of an older Python, from before an upgrade of the system, are of no use.
-    [[ -d $target/lib/$version ]] || rm --recursive --force "$target"
+    local complete
+    complete=$target/complete-$($python -c 'import platform; print("python%s.%s" % platform.python_version_tuple()[:2])')
+    # What was made for another Python, before an upgrade of the system, or was cut short, by a power cut, is of no use.
+    [[ -e $complete ]] || rm --recursive --force "$target"
+    rm --force "$complete"
     $python -m venv --system-site-packages "$target"
     "$target/bin/pip" install --quiet --upgrade "$source"
     if ! "$target/bin/python" -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("_lgpio"))'; then
         "$target/bin/pip" install --quiet --only-binary=adafruit-lgpio,lgpio "${source}[pi]" ||
             miss "there is no lgpio for this machine: no button, no lights"
     fi
+    sync --file-system "$target"
+    touch "$complete"
     ln --symbolic --force "$target/bin/$name" "$command"
     [[ -e $config ]] || install --mode=0644 "$here/$name.toml" "$config"
 }

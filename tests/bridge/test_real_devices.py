@@ -1,7 +1,7 @@
 """The bridge on a kernel's own devices. Skipped where there are none.
 
-Made for a virtual machine with gpio-sim (54 lines, as on a Pi), with a module `uvcsim` on the path that plays USB
-webcams into vhci_hcd, and with vivid for a camera that has no JPEGs; a Pi with a webcam does for the pictures.
+Made for a virtual machine with gpio-sim (54 lines, as on a Pi), with vhci_hcd for simulated USB webcams, and with vivid
+for a camera that has no JPEGs; a Pi with a webcam does for the pictures. docs/hardware_tests.md says how to run it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import signal
 import socket
 import sys
 import time
-from types import ModuleType
-from typing import Any
 
 import aiohttp
 import cv2
@@ -32,6 +30,7 @@ from pi_bridge.model import CameraState, Frame, Output
 from pi_bridge.panel import GpioPanel
 
 from .home import Home, Line
+from .usb_webcam import CONTROLLER, UsbWebcam
 
 SIMULATED_LINES = Path("/sys/devices/platform/gpio-sim.0/gpiochip0")
 PINS = {Output.GREEN: 17, Output.RED: 27, Output.BUZZER: 22}
@@ -134,17 +133,13 @@ def drawn(number: int) -> bytes:
 FILM = [drawn(number) for number in range(1, 9)]
 
 
-@pytest.fixture(scope="module")
-def uvcsim() -> ModuleType:
-    module: ModuleType = pytest.importorskip("uvcsim", reason="there is no module that plays a webcam")
-    return module
-
-
 @contextmanager
-def plugged_in(uvcsim: ModuleType, film: Sequence[bytes] = FILM, port: int = 0) -> Iterator[Any]:
+def plugged_in(film: Sequence[bytes] = FILM, port: int = 0) -> Iterator[UsbWebcam]:
     """Plug in a webcam that plays `film`: `frozen`, `corrupt`, `unplug()` and `plug(port)` are its accidents."""
+    if not CONTROLLER.exists():
+        pytest.skip("there is no vhci_hcd")
     others = len(webcams())
-    camera = uvcsim.UvcSim({SIZE: film}, sizes=(SIZE,), fps=15, serial=f"SIM{port}")
+    camera = UsbWebcam(film, SIZE, fps=15, serial=f"SIM{port}")
     camera.plug(port)
     try:
         yield camera
@@ -201,17 +196,17 @@ async def test_a_webcam_gives_whole_pictures(request: pytest.FixtureRequest) -> 
 
 
 @pytest.fixture
-def camera(uvcsim: ModuleType) -> Iterator[Any]:
-    with plugged_in(uvcsim) as camera:
+def camera() -> Iterator[UsbWebcam]:
+    with plugged_in() as camera:
         yield camera
 
 
-async def test_motion_jpeg_comes_through_byte_for_byte(camera: Any) -> None:
+async def test_motion_jpeg_comes_through_byte_for_byte(camera: UsbWebcam) -> None:
     async with Watcher.watching() as watcher:
         assert all([(await watcher.frames.get()).jpeg in FILM for _ in range(FRAMES)])
 
 
-async def test_a_frozen_camera_is_stalled_until_it_moves_again(camera: Any) -> None:
+async def test_a_frozen_camera_is_stalled_until_it_moves_again(camera: UsbWebcam) -> None:
     async with Watcher.watching() as watcher:
         await watcher.next()
         camera.frozen = True
@@ -221,7 +216,7 @@ async def test_a_frozen_camera_is_stalled_until_it_moves_again(camera: Any) -> N
         assert watcher.webcam.state is CameraState.OK
 
 
-async def test_truncated_pictures_are_left_out(camera: Any) -> None:
+async def test_truncated_pictures_are_left_out(camera: UsbWebcam) -> None:
     async with Watcher.watching() as watcher:
         await watcher.next()
         camera.corrupt = True
@@ -230,7 +225,7 @@ async def test_truncated_pictures_are_left_out(camera: Any) -> None:
             assert watcher.frames.get_nowait().jpeg in FILM
 
 
-async def test_an_unplugged_camera_is_absent_until_it_is_plugged_in_again(camera: Any) -> None:
+async def test_an_unplugged_camera_is_absent_until_it_is_plugged_in_again(camera: UsbWebcam) -> None:
     async with Watcher.watching() as watcher:
         for _ in range(2):
             await watcher.next()
@@ -240,12 +235,12 @@ async def test_an_unplugged_camera_is_absent_until_it_is_plugged_in_again(camera
             assert (await watcher.next()).jpeg in FILM
 
 
-async def test_of_two_cameras_it_keeps_to_the_first(uvcsim: ModuleType) -> None:
+async def test_of_two_cameras_it_keeps_to_the_first() -> None:
     garden = [drawn(11)]
-    with plugged_in(uvcsim, port=1) as front:
+    with plugged_in(port=1) as front:
         async with Watcher.watching() as watcher:
             await watcher.next()
-            with plugged_in(uvcsim, garden, port=0):
+            with plugged_in(garden, port=0):
                 while len(webcams()) < 2:  # noqa: ASYNC110 - the kernel takes its time
                     await asyncio.sleep(0.1)
                 async with Watcher.watching() as newcomer:  # who chooses only now takes the other
@@ -324,7 +319,9 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
 
 
 @needs_gpio
-async def test_a_press_rings_over_https_and_home_answers_with_the_lights(camera: Any, daemon: Daemon) -> None:
+async def test_a_press_rings_over_https_and_home_answers_with_the_lights(
+    camera: UsbWebcam, daemon: Daemon
+) -> None:
     async with daemon.home() as line:
         state = line.hello["state"]
         while state["camera"] != CameraState.OK:
