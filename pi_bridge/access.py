@@ -47,6 +47,11 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()  # a header may hold any bytes
 
 
+def proof(token_hash: str, fingerprint: str) -> str:
+    """Return what shows the bridge of this certificate, and nobody else, that a client has a token."""
+    return hmac.new(token_hash.encode("ascii"), fingerprint.encode("ascii"), "sha256").hexdigest()
+
+
 class TryLimit:
     """Counts the failed tries of each address in the last minute."""
 
@@ -126,6 +131,11 @@ class Access:
             client for client in self._clients.values() if hmac.compare_digest(client.token_hash, hashed)
         )
         return next(matches, None)
+
+    def proven(self, given: str | None, fingerprint: str) -> Client | None:
+        """Return the client who gave this proof to the bridge of this certificate, or None."""
+        proofs = ((client, proof(client.token_hash, fingerprint)) for client in self._clients.values())
+        return next((client for client, right in proofs if hmac.compare_digest(right, given or "")), None)
 
     def open_pairing(self) -> str:
         """Open pairing for one client and return its code, as XXXX-XXXX; an older code ends."""

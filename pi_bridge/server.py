@@ -52,6 +52,7 @@ def _printable(name: str) -> str:
 _PAIR: Final = vol.Schema(
     {
         vol.Optional("code", default=None): vol.Any(None, str),
+        vol.Optional("instead_of", default=None): vol.Any(None, vol.All(str, vol.Match(r"\A[0-9a-f]{64}\Z"))),
         vol.Required("client"): vol.All(str, str.strip, vol.Length(min=1, max=60), _printable),
     },
     extra=vol.REMOVE_EXTRA,
@@ -218,7 +219,7 @@ class Server:
             await self._wait_for_press(request)
         else:
             self._access.redeem(asked["code"], request.remote or "")
-        before = self._access.known(request.headers.get("Authorization"))
+        before = self._access.proven(asked["instead_of"], self._certificate.fingerprint)
         token = await self._bridge.add_client(asked["client"], before)
         if before is not None:
             with suppress(JournalError):  # then it is forgotten until the next start only

@@ -31,24 +31,18 @@ async def measure(folder: Path) -> list[Measure]:
     photos = await lay_out_photos(folder / "photos")
     async with Doorbell(folder / "bridge", photos.door) as doorbell:
         await doorbell.put_at_the_door(KNOWN)
-        async with HomeAssistant(folder / "home", free_port()) as home, _beside(doorbell) as connection:
+        async with HomeAssistant(folder / "home", free_port()) as home:
             address, code = (
                 {"host": "127.0.0.1", "port": doorbell.port},
                 {"code": await doorbell.pairing_code()},
             )
             await home.run_flow(FLOWS, {"handler": DOMAIN}, {"next_step_id": "doorbell"}, address, code)
-            at_first_mb = memory_mb(doorbell.pid)
-            return [
-                *await _press(home, doorbell, connection),
-                Measure(
-                    f"memory after {PRESSES} presses",
-                    memory_mb(doorbell.pid),
-                    "MB",
-                    at_first_mb + 60,
-                    at_first_mb,
-                    "before",
-                ),
-            ]
+            before_mb = memory_mb(doorbell.pid)
+            async with _beside(doorbell) as connection:
+                measures = await _press(home, doorbell, connection)
+            after_mb = memory_mb(doorbell.pid)
+    memory = Measure(f"memory after {PRESSES} presses", after_mb, "MB", before_mb + 60, before_mb, "before")
+    return [*measures, memory]
 
 
 async def _press(home: HomeAssistant, doorbell: Doorbell, connection: Connection) -> list[Measure]:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 import json
+import os
 from pathlib import Path
 import random
 import secrets
@@ -32,6 +33,7 @@ AT_A_TIME: Final = 8  # attackers, each with an address of its own
 PRESS_EVERY_S: Final = 0.15
 CALM_S: Final = 5.0  # of visitors without attackers, to compare with
 STALL_MS: Final = 1000.0  # what a visitor would notice, on a machine that is busy with attacking
+ATTACKERS_NICE: Final = 10  # less CPU than bridge and household have: attackers have machines of their own
 
 SETTLE_S: Final = STRANGER_S + 5  # until the last attacker is sent away
 MORE_FILES: Final = 5  # than before the attacks, for the visitor who is just there
@@ -818,6 +820,7 @@ async def attack(folder: Path, cases: int, seed: int) -> Report:
         return random.Random(f"{seed}/{each.__name__}")  # noqa: S311 - no secret
 
     async with target.running():
+        os.nice(ATTACKERS_NICE)
         slow = asyncio.gather(*(each(target, each.__name__, chance(each)) for each in SLOW))
         for each in ATTACKS:
             await each(target, each.__name__, chance(each))

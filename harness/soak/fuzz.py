@@ -63,7 +63,9 @@ MESSAGES: Final = (
 ).filter(lambda message: not _is_valid(message))
 
 BODIES: Final = (
-    st.fixed_dictionaries({}, optional={"code": _words | _json, "client": st.text() | _json, "token": _json})
+    st.fixed_dictionaries(
+        {}, optional={"code": _words | _json, "client": st.text() | _json, "instead_of": st.text() | _json}
+    )
     | _json
 )
 
@@ -71,6 +73,7 @@ BODIES: Final = (
 PAIRINGS: Final = (
     '{"code": "AAAA-AAAA", "client": "Home"}',
     '{"client": "Home"}',
+    '{"client": "Home", "instead_of": "%s"}' % ("0a" * 32),
     '{"client": "Home", "code": null, "more": [1, {"a": "b"}, 1e9, true]}',
 )
 COMMANDS: Final = (

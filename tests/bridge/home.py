@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeAlias
 
 import aiohttp
 
+from pi_bridge.access import hash_token, proof
+
 Stream: TypeAlias = aiohttp.MultipartReader | aiohttp.multipart.MultipartResponseWrapper
 
 
@@ -60,8 +62,10 @@ class Home:
         return response
 
     async def pair(self, name: str = "Home", code: str | None = None) -> None:
-        """Become a client of the bridge."""
+        """Become a client of the bridge, in the place of what this one was before."""
         body = {"code": code or self._bridge.pairing_code(), "client": name}
+        if self.token:
+            body["instead_of"] = proof(hash_token(self.token), self._bridge.fingerprint)
         response = await self.ask("POST", "/v1/pair", json=body)
         assert response.status == 200, await response.text()
         self.token = (await response.json())["token"]

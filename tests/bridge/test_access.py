@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pi_bridge.access import CODE_ALPHABET, Access, Client, hash_token, new_token
+from pi_bridge.access import CODE_ALPHABET, Access, Client, hash_token, new_token, proof
 from pi_bridge.errors import Refused
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -55,6 +55,15 @@ def test_no_token_and_wrong_tokens_are_refused(access: Access, header: str | Non
     with pytest.raises(Refused) as refused:
         access.client(header, "192.0.2.1")
     assert (refused.value.status, refused.value.code) == (401, "unauthorized")
+
+
+def test_a_proof_shows_one_bridge_that_its_client_has_a_token(access: Access, token: str) -> None:
+    shown = proof(hash_token(token), "this bridge")
+    client = access.proven(shown, "this bridge")
+    assert client is not None
+    assert client.name == "Home"
+    assert access.proven(shown, "another bridge") is None
+    assert access.proven(None, "this bridge") is None
 
 
 def test_failed_logins_are_limited_by_address(access: Access, token: str, clock: Clock) -> None:

@@ -26,6 +26,7 @@ from custom_components.face_doorbell.bridge import (
 )
 from custom_components.face_doorbell.bridge.acks import Acks
 from custom_components.face_doorbell.recognition.errors import EngineUnavailableError, PhotoRefusedError
+from pi_bridge import session as bridge_session
 from pi_bridge.model import Output as BridgeOutput
 from tests import photos
 from tests.bridge.doubles import RunningBridge
@@ -162,6 +163,19 @@ async def test_commands_are_answered(client: BridgeClient, bridge: RunningBridge
     assert isinstance(changed, StateChange)
     assert changed.state.outputs[Output.GREEN] is Pattern.ON
     assert bridge.panel.is_lit(BridgeOutput.GREEN)
+    await connection.close()
+
+
+async def test_a_bridge_that_goes_after_a_ping_has_gone(
+    client: BridgeClient, bridge: RunningBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge_session, "HEARTBEAT_S", 0.05)
+    connection = await client.connect()
+    while (await client.health())["sessions"]:  # nobody reads here, so the bridge hears no pong
+        pass
+    with pytest.raises(BridgeConnectionError):
+        async for _ in connection:
+            pass
     await connection.close()
 
 

@@ -227,6 +227,7 @@ class Stranger:
         self._context = context
         self._runner: web.ServerRunner | None = None
         self.port = 0
+        self.heard: list[str] = []
         self.say("")
 
     def say(self, answer: Any, status: int = 200) -> None:
@@ -236,7 +237,8 @@ class Stranger:
         self._body = answer if isinstance(answer, str) else json.dumps(answer)
 
     async def __aenter__(self) -> Self:
-        async def handle(_: web.BaseRequest) -> web.Response:
+        async def handle(request: web.BaseRequest) -> web.Response:
+            self.heard.append(f"{request.url} {request.headers} {await request.text()}")
             return web.Response(status=self._status, text=self._body, content_type=self._content_type)
 
         self._runner = web.ServerRunner(web.Server(handle))
@@ -447,6 +449,25 @@ async def test_pairing_again_is_with_the_same_doorbell(
     step = await answer(hass, step, {})
     step = await answer(hass, step, {"code": bridge.pairing_code()})
     assert step["reason"] == "reauth_successful"
+
+
+async def test_who_shows_another_certificate_is_not_told_the_token(
+    hass: HomeAssistant, bridge: RunningBridge, certificate: Certificate
+) -> None:
+    entry = await add_doorbell(hass, bridge)
+    async with Stranger(certificate.context) as impostor:
+        impostor.say({"id": bridge.bridge_id, "api": 1, "token": "his own"})
+        hass.config_entries.async_update_entry(entry, data={**entry.data, "port": impostor.port})
+        token = entry.data["token"]
+        entry.async_start_reauth(hass)
+        await hass.async_block_till_done()
+        flows = hass.config_entries.flow.async_progress()
+        step: Step = next(each for each in flows if each["context"]["source"] == "reauth")
+        said: dict[str, str]
+        for said in ({}, {}, {"code": "ABCD-EFGH"}):
+            step = await answer(hass, step, said)
+        assert [heard for heard in impostor.heard if "ABCD-EFGH" in heard]
+    assert not [heard for heard in impostor.heard if token in heard]
 
 
 async def test_a_doorbell_gets_another_address(

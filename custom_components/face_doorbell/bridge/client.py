@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+import hashlib
+import hmac
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
@@ -102,21 +105,30 @@ class BridgeClient:
         """Return who the bridge is; raises BridgeVersionError too."""
         info = read_info(await self._json("GET", "info"))
         check_api(info.api)
-        if info.fingerprint not in ("", self._pin.fingerprint.hex()):
+        if info.fingerprint not in ("", self._fingerprint):
             raise BridgeCertificateError("The bridge shows another certificate than its own")
-        return info
+        return replace(info, fingerprint=self._fingerprint)
 
     async def pair(self, code: str, client_name: str) -> Pairing:
         """Trade the owner's code for a token; refused with `pairing_closed`, `wrong_code` or `too_many_tries`."""
-        return read_pairing(await self._json("POST", "pair", json={"code": code, "client": client_name}))
+        return await self._pair({"code": code, "client": client_name})
 
     async def pair_by_press(self, client_name: str) -> Pairing:
         """Wait until somebody presses the doorbell, and return the token.
 
         Refused with `pairing_closed`, `contested`, `too_many_tries`, or `not_pressed`: then ask again.
         """
-        answer = await self._json("POST", "pair", json={"client": client_name}, timeout=_PRESS_TIMEOUT)
-        return read_pairing(answer)
+        return await self._pair({"client": client_name}, timeout=_PRESS_TIMEOUT)
+
+    async def _pair(self, body: Json, *, timeout: aiohttp.ClientTimeout = _TIMEOUT) -> Pairing:
+        """Pair in the place of the token, if there is one.
+
+        It is proven and not told: who shows another certificate than before may be anybody.
+        """
+        if self._token:
+            body = {**body, "instead_of": _proof(self._token, self._fingerprint)}
+        nobody = BridgeClient(self._session, self.host, self.port, self._fingerprint)
+        return read_pairing(await nobody._json("POST", "pair", json=body, timeout=timeout))
 
     async def picture(self, seq: int, n: int) -> bytes:
         """Return the JPEG of the `n`-th picture of ring `seq`."""
@@ -235,6 +247,12 @@ class BridgeClient:
                 if not response.ok:
                     raise await _refusal(response)
                 yield response
+
+
+def _proof(token: str, fingerprint: str) -> str:
+    """Return what shows the bridge of this certificate, and nobody else, that this side has a token."""
+    token_hash = hashlib.sha256(token.encode()).hexdigest()
+    return hmac.new(token_hash.encode(), fingerprint.encode(), "sha256").hexdigest()
 
 
 def check_api(api: int) -> None:

@@ -109,6 +109,11 @@ class Connection:
             frame = await self._socket.receive(SILENCE_S)
         except TimeoutError as err:
             raise BridgeConnectionError("The bridge has fallen silent") from err
+        except (
+            aiohttp.ClientError,
+            ConnectionError,
+        ) as err:  # it has gone, and its last ping cannot be answered
+            raise BridgeConnectionError("The connection broke") from err
         if frame.type is not aiohttp.WSMsgType.TEXT:
             raise BridgeConnectionError("The connection ended")
         try:
