@@ -380,6 +380,7 @@ def _hand_over(memory: sqlite3.Connection, file: sqlite3.Connection, *, all_clie
         file.executemany(
             "DELETE FROM clients WHERE token_hash = ?", [(gone,) for gone in before - now.keys()]
         )
+    file.executemany(_SAVE_SETTING, _settings(memory))
     known = {ring_id for (ring_id,) in file.execute("SELECT ring_id FROM rings")}
     for seq, ring_id, *rest in memory.execute("SELECT * FROM rings ORDER BY seq").fetchall():
         if ring_id not in known:

@@ -38,28 +38,36 @@ PATTERNS: Final = ("on", "off", "blink", "fast", "double")
 
 
 def _is_valid(message: object) -> bool:
-    """Whether the bridge would act on it: left out, so that whatever it does is a mistake."""
+    """Whether the bridge might act on it: left out, so that whatever it does is a mistake."""
     match message:
         case {"type": "ack", "seq": number} | {"type": "press", "id": number}:
             return _is_number(number)
         case {"type": "do", "id": number, "output": str(output), "pattern": str(pattern)}:
             return _is_number(number) and output in OUTPUTS and pattern in PATTERNS
+        case {"type": "chime", "id": number}:
+            return _is_number(number) and all(
+                isinstance(message.get(key), kind)
+                for key, kind in (("tone", str | None), ("for_ms", int | None), ("quiet", dict | None))
+            )
         case _:
             return False
 
 
-_words = st.sampled_from([*OUTPUTS, *PATTERNS, "ack", "do", "press", "hello", "ring"])
+TYPES: Final = ("ack", "do", "press", "chime")
+
+_words = st.sampled_from([*OUTPUTS, *PATTERNS, *TYPES, "hello", "ring"])
 _fields = {
     "id": _json,
     "seq": _json,
     "output": _words | _json,
     "pattern": _words | _json,
     "for_ms": _json,
-    "token": _json,
+    "tone": _json,
+    "quiet": _json,
 }
 
 MESSAGES: Final = (
-    st.fixed_dictionaries({"type": st.sampled_from(["ack", "do", "press"]) | _json}, optional=_fields) | _json
+    st.fixed_dictionaries({"type": st.sampled_from(TYPES) | _json}, optional=_fields) | _json
 ).filter(lambda message: not _is_valid(message))
 
 BODIES: Final = (
@@ -80,6 +88,7 @@ COMMANDS: Final = (
     '{"type": "ack", "seq": 41}',
     '{"type": "do", "id": 7, "output": "green", "pattern": "blink", "for_ms": 5000}',
     '{"type": "press", "id": 8}',
+    '{"type": "chime", "id": 9, "tone": "on", "quiet": {"start": "22:00", "end": "07:00", "zone": "Europe/Paris"}}',
 )
 
 

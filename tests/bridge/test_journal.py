@@ -243,6 +243,7 @@ async def test_what_came_while_the_disk_was_full_at_the_start_is_stored_at_the_e
         await journal.save_client(replace(acked, acked_seq=3))
         await journal.save_client(new)
         await journal.remove_client("b")
+        await journal.save_setting("chime", "new")
         assert not await journal.file_is_back()
         assert not journal.healthy
     assert await journal.file_is_back()
@@ -250,6 +251,7 @@ async def test_what_came_while_the_disk_was_full_at_the_start_is_stored_at_the_e
     async with journal_at(path) as journal:
         assert await journal.rings_after(0) == [a_ring(1), a_ring(2), a_ring(3), a_picture(3)]
         assert await journal.picture(3, 0) == b"third"
+        assert await journal.setting("chime") == "new"
         # An ack of then may stand for another ring by now: the ring comes again.
         assert await journal.clients() == [acked, replace(new, acked_seq=2)]
         assert journal.healthy
