@@ -1,8 +1,9 @@
 """Measure what the doorbell promises in numbers.
 
 Without names everything is measured: `ring` (press to ring event in a real Home Assistant, the picture of that moment,
-memory), `live` (50 viewers, a slow one, some who never read), `gallery` (200 persons) and `aws` (calls, cost and
-overhead). Fails when a number is above its limit. Numbers of a busy machine say little.
+memory), `live` (50 viewers, a slow one, some who never read), `gallery` (200 persons), `form` (the form of one of them
+in a real Home Assistant) and `aws` (calls, cost and overhead). Fails when a number is above its limit. Numbers of a
+busy machine say little.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import sys
 import tempfile
 from typing import Final
 
-from . import gallery, live, ring
+from . import form, gallery, live, ring
 from .measure import Measure
 
 
@@ -32,6 +33,7 @@ BENCHES: Final[Mapping[str, Callable[[Path], Awaitable[list[Measure]]]]] = {
     "ring": ring.measure,
     "live": live.measure,
     "gallery": gallery.measure,
+    "form": form.measure,
     "aws": _aws,
 }
 

@@ -1,4 +1,4 @@
-"""Put to the test for long what the doorbell promises: no press is lost, and nobody else gets in."""
+"""Put to the test for long what is promised: no press is lost, nobody else gets in, no kill leaves half a person."""
 
 import argparse
 import asyncio
@@ -11,7 +11,10 @@ import time
 
 from .attacks import CASES, AttackError, Report as AttackReport, attack
 from .ledger import Report
+from .people import ENGINES, PeopleError, Report as PeopleReport, soak_people
 from .presses import SoakError, soak
+
+type AnyReport = Report | AttackReport | PeopleReport
 
 
 def main() -> None:
@@ -29,17 +32,26 @@ def main() -> None:
     parser.add_argument(
         "--cases", type=int, default=CASES, metavar="N", help=f"of fuzzing, with --attacks (default: {CASES})"
     )
+    parser.add_argument(
+        "--people",
+        type=int,
+        metavar="N",
+        help="instead, kill Home Assistant N times while persons are added, named, corrected and removed",
+    )
+    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="with --people")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to FILE")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     started = time.monotonic()
-    report: Report | AttackReport
+    report: AnyReport
     try:
-        if arguments.attacks:
+        if arguments.people:
+            report = asyncio.run(soak_people(folder, arguments.people, arguments.seed, arguments.engine))
+        elif arguments.attacks:
             report = asyncio.run(attack(folder, arguments.cases, arguments.seed))
         else:
             report = asyncio.run(soak(folder, arguments.presses, arguments.seed))
-    except (SoakError, AttackError) as error:
+    except (SoakError, AttackError, PeopleError) as error:
         sys.exit(f"script/soak failed; everything is in {folder}:\n{error}")
     for line in _lines(report):
         print(line)
@@ -52,7 +64,7 @@ def main() -> None:
     shutil.rmtree(folder)
 
 
-def _lines(report: Report | AttackReport) -> Iterator[str]:
+def _lines(report: AnyReport) -> Iterator[str]:
     if isinstance(report, Report):
         yield f"rings sent      {report.sent}"
         yield f"received        {report.received}"
@@ -60,6 +72,9 @@ def _lines(report: Report | AttackReport) -> Iterator[str]:
         yield f"lost            {report.lost}"
         yield f"mistimed        {report.mistimed}"
         yield from (f"  {kind:22} {count}" for kind, count in sorted(report.faults.items()))
+    elif isinstance(report, PeopleReport):
+        yield f"kills           {report.kills}, of which {report.afterwards} when the change had been told"
+        yield from (f"  during {kind:15} {count}" for kind, count in sorted(report.during.items()))
     else:
         yield f"tried           {report.tried}"
         yield f"accepted        {report.accepted}"

@@ -1,7 +1,7 @@
 """Home Assistant is killed again and again while persons are added, named, corrected and removed.
 
-Each time it starts again, and then what it knows, the gallery, the engine's index, the visits and the disk have to agree,
-and nobody else may have changed. The doorbell and AWS (a stand-in with a bucket and a collection) live on meanwhile.
+Each time it starts again, and then what it knows, the gallery, the engine's index, the visits and the disk have to
+agree, and nobody else may have changed. The doorbell and a stand-in for AWS live on meanwhile.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from pi_bridge.model import Box, Embedding, Face, FacesFound, FacesState
 from tests.bridge.doubles import RunningBridge, running_bridge
 from tests.fake_rekognition import FakeRekognition, PaintedEyes, fake_rekognition, paint
 
-from .child import Child, Complaint, preload
-from .whole_home import NEVER, Done, Perform, Ready, Start, Tell, Told, Walk, main, prepare
+from .child import Child, Complaint, Logged, preload
+from .whole_home import Done, Perform, Ready, Start, Tell, Told, Walk, main, prepare
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -200,10 +200,13 @@ class Home:
             ended.cancel()
 
     def _take(self, report: object) -> None:
-        if isinstance(report, Complaint):
-            self.complaints.append(str(report))
-        else:
-            self._reports.put_nowait(report)
+        match report:
+            case Complaint():
+                self.complaints.append(str(report))
+            case Logged():
+                pass
+            case _:
+                self._reports.put_nowait(report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +237,11 @@ class Household:
     async def set_up(self, bridge: RunningBridge) -> None:
         """Pair the doorbell, set up recognition, and learn how long each kind of change takes."""
         address = {"host": bridge.host, "port": bridge.port}
-        answers: list[Mapping[str, Any]] = [{"next_step_id": "doorbell"}, address, {"code": bridge.pairing_code()}]
+        answers: list[Mapping[str, Any]] = [
+            {"next_step_id": "doorbell"},
+            address,
+            {"code": bridge.pairing_code()},
+        ]
         (self._doorbell,) = (await self._walk(answers))["devices"][:1]
         if self._cloud is None:
             await self._walk([{"next_step_id": "recognition"}, {"next_step_id": "local"}])
@@ -277,7 +284,11 @@ class Household:
         told = await self._home.ask(Tell(), Told)
         found = [*_disagreements(told), *await asyncio.to_thread(lambda: list(self._differences(told)))]
         found += _consequences(change, self._told, told)
-        self._report.broken += [f"kill {self._report.kills}, {change.kind} {change.name}: {each}" for each in found]
+        found += self._home.complaints
+        self._home.complaints.clear()
+        self._report.broken += [
+            f"kill {self._report.kills}, {change.kind} {change.name}: {each}" for each in found
+        ]
         self._told = told
 
     async def _walk(self, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -317,7 +328,9 @@ class Household:
         """Let somebody ring; return the visit's id once it is stored."""
         media = self._media(name, self._random.choice(MARKS))
         ring = Perform("ring", {"device_id": self._doorbell, "media": media})
-        visit_id: str = (await self._home.ask(ring, Done)).answer["visit_id"]
+        while (rang := await self._home.ask(ring, Done)).error:
+            await asyncio.sleep(0.1)  # the doorbell is being connected
+        visit_id: str = rang.answer["visit_id"]
         while True:
             listed = await self._home.ask(Perform("list_visits", {"limit": 5}), Done)
             for visit in listed.answer["visits"]:
@@ -344,7 +357,9 @@ class Household:
             yield f"unfinished: {left}"
         for person in told.photos:
             record = json.loads((people / person / "person.json").read_bytes())
-            if without := [each for each, photo in record["photos"].items() if MODEL not in photo["embeddings"]]:
+            if without := [
+                each for each, photo in record["photos"].items() if MODEL not in photo["embeddings"]
+            ]:
                 yield f"photos of {person} without an embedding: {without}"
         for folder in (root / "visits").iterdir():
             visit = json.loads((folder / "visit.json").read_bytes())
@@ -370,7 +385,9 @@ def _disagreements(told: Told) -> Iterator[str]:
 
 def _consequences(change: Change, before: Told, after: Told) -> Iterator[str]:
     """Yield what a change has done to others, and where it was done by half."""
-    subject = {person for told in (before, after) for person, name in told.names.items() if name == change.name}
+    subject = {
+        person for told in (before, after) for person, name in told.names.items() if name == change.name
+    }
     for person in (before.names.keys() | after.names.keys()) - subject:
         if before.photos.get(person) != after.photos.get(person):
             yield f"{person} had {before.photos.get(person)}, and has {after.photos.get(person)}"
@@ -408,6 +425,7 @@ async def soak_people(folder: Path, kills: int, seed: int, engine: str) -> Repor
             await household.set_up(bridge)
             for _ in range(kills):
                 await household.be_killed()
+                print(".", end="", flush=True)
         finally:
             await home.kill()
     return report

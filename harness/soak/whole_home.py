@@ -14,17 +14,15 @@ from unittest.mock import patch
 
 import aiohttp
 from homeassistant import bootstrap
-from homeassistant.auth.const import GROUP_ID_ADMIN
-from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.runner import RuntimeConfig
-from homeassistant.util.json import JsonValueType
 
 from custom_components.face_doorbell.const import DOMAIN
-from custom_components.face_doorbell.entries import async_ready_recognition, doorbell_entries, person_names
+from custom_components.face_doorbell.entries import async_ready_recognition, person_names
 from custom_components.face_doorbell.visits import VISITS
 
 from ..home_assistant import REPOSITORY
