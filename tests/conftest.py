@@ -17,6 +17,11 @@ os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="fd")
 atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tables that tests make for the documentation be written."""
+    parser.addoption("--write-docs", action="store_true", help="write the documentation's tables anew")
+
+
 @pytest.fixture(autouse=True)
 def loopback_only() -> None:
     """Open sockets to this machine, which Home Assistant's test plugin closes, and to nowhere else."""

@@ -97,7 +97,7 @@ class VisitTrigger(DoorTrigger):
         def visited(door: DoorbellCoordinator, visit: Visit) -> None:
             if (
                 visit.outcome is self.outcome
-                and self._wanted(door, late=visit.missed or visit.late)
+                and self._wanted(door, late=_late(visit))
                 and self.matches(visit)
             ):
                 told = _visit(self._hass, visit)
@@ -184,7 +184,7 @@ def _door(door: DoorbellCoordinator, visit_id: str) -> dict[str, Any]:
 
 def _visit(hass: HomeAssistant, visit: Visit) -> dict[str, Any]:
     return {
-        "late": visit.missed or visit.late,
+        "late": _late(visit),
         "test": visit.test,
         "outcome": visit.outcome,
         "names": visit.names,

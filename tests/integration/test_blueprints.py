@@ -11,7 +11,11 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+    async_mock_service,
+)
 from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
@@ -416,7 +420,7 @@ async def test_welcome_does_what_is_chosen(
         "welcome",
         doorbell=DOORBELL,
         persons=["Ann"],
-        welcome=[{"action": "test.welcomed", "data": {"who": "{{ trigger.names[0] }}"}}],
+        welcome=[{"action": "test.welcomed", "data": {"who": "{{ visit.names[0] }}"}}],
     )
 
     await press((known("bob-1", 99),))
@@ -428,11 +432,17 @@ async def test_welcome_does_what_is_chosen(
     assert [call.data for call in done] == [{"who": "Ann"}]
 
 
+def at_home(hass: HomeAssistant, person: str, where: str, minutes_ago: float = 0) -> None:
+    """Let a person be somewhere since so long ago."""
+    since = dt_util.utcnow() - timedelta(minutes=minutes_ago)
+    hass.states.async_set(person, where, timestamp=since.timestamp())
+
+
 async def test_welcome_with_all_inputs(
     hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
 ) -> None:
     done = async_mock_service(hass, "test", "welcomed")
-    hass.states.async_set("person.ann", "not_home")
+    at_home(hass, "person.ann", "not_home", 11)
     hass.states.async_set("input_boolean.guests", "off")
     await use(
         hass,
@@ -440,42 +450,131 @@ async def test_welcome_with_all_inputs(
         "welcome",
         doorbell=[DOORBELL],
         persons=["Ann"],
-        welcome=[{"action": "test.welcomed"}],
+        welcome=[{"action": "test.welcomed", "data": {"who": "{{ visit.names[0] }}"}}],
         similarity=90,
         alone=False,
         phones=["person.ann"],
+        away_for=10,
         came_home_within=10,
         more_conditions=[{"condition": "state", "entity_id": "input_boolean.guests", "state": "on"}],
     )
     visit = (known("ann-1", 91), STRANGER)
 
     await press(visit)
-    hass.states.async_set("person.ann", "home")
-    await press(visit)
+    at_home(hass, "person.ann", "home")
+    await hass.async_block_till_done()
     assert not done
     hass.states.async_set("input_boolean.guests", "on")
     await press(visit)
 
-    assert len(done) == 1
+    assert [call.data for call in done] == [{"who": "Ann"}]
 
 
-async def test_a_phone_that_was_home_all_day_is_no_second_factor(
-    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
-) -> None:
-    done = async_mock_service(hass, "test", "welcomed")
-    hours_ago = (dt_util.utcnow() - timedelta(hours=8)).timestamp()
-    hass.states.async_set("person.ann", "home", timestamp=hours_ago)
+async def second_factor(hass: HomeAssistant, ws: WebSocketGenerator) -> list[ServiceCall]:
+    """Welcome Ann, if her phone or Bob's comes home; return the welcomes."""
     await use(
         hass,
-        hass_ws_client,
+        ws,
         "welcome",
         doorbell=DOORBELL,
         persons=["Ann"],
-        welcome=[{"action": "test.welcomed"}],
-        phones=["person.ann"],
+        welcome=[{"action": "test.welcomed", "data": {"who": "{{ visit.names[0] }}"}}],
+        phones=["person.ann", "person.bob"],
     )
+    return async_mock_service(hass, "test", "welcomed")
 
-    await press((known("ann-1", 99),))
+
+SURE = (known("ann-1", 99),)
+
+
+async def test_a_phone_that_comes_home_at_the_ring_is_a_second_factor(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    at_home(hass, "person.ann", "not_home", 6)
+    at_home(hass, "person.bob", "home", 600)
+    done = await second_factor(hass, hass_ws_client)
+
+    at_home(hass, "person.ann", "home")
+    await hass.async_block_till_done()
+    assert not done
+    await press(SURE)
+
+    assert [call.data for call in done] == [{"who": "Ann"}]
+
+
+async def test_a_phone_may_tell_late_that_it_has_come_home(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    at_home(hass, "person.ann", "not_home", 6)
+    done = await second_factor(hass, hass_ws_client)
+
+    await press(SURE)
+    assert not done
+    at_home(hass, "person.ann", "home")
+    await hass.async_block_till_done()
+
+    assert [call.data for call in done] == [{"who": "Ann"}]
+
+
+@pytest.mark.parametrize(
+    ("ann", "bob"),
+    [
+        (("home", 600), ("home", 600)),  # at home all day
+        (("not_home", 4), ("home", 600)),  # away, but not for long
+        (("unavailable", 60), ("unknown", 60)),  # nobody knows
+    ],
+)
+async def test_what_is_no_second_factor(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    press: Press,
+    *,
+    ann: tuple[str, float],
+    bob: tuple[str, float],
+) -> None:
+    at_home(hass, "person.ann", *ann)
+    at_home(hass, "person.bob", *bob)
+    done = await second_factor(hass, hass_ws_client)
+
+    await press(SURE)
+    at_home(hass, "person.ann", "home")
+    await press(SURE)
+
+    assert not done
+
+
+async def test_it_is_the_phone_that_was_away_that_has_to_come_home(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+) -> None:
+    at_home(hass, "person.ann", "not_home", 60)
+    at_home(hass, "person.bob", "not_home", 1)
+    done = await second_factor(hass, hass_ws_client)
+
+    await press(SURE)
+    at_home(hass, "person.bob", "home")
+    await hass.async_block_till_done()
+
+    assert not done
+
+
+@pytest.mark.parametrize("first", ["phone", "ring"])
+async def test_a_phone_that_comes_home_at_another_time_is_no_second_factor(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press, first: str
+) -> None:
+    at_home(hass, "person.ann", "not_home", 60)
+    done = await second_factor(hass, hass_ws_client)
+
+    async def comes_home() -> None:
+        at_home(hass, "person.ann", "home")
+        await hass.async_block_till_done()
+
+    await (comes_home() if first == "phone" else press(SURE))
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=5, seconds=1))
+    await hass.async_block_till_done()
+    if first == "phone":
+        await press(SURE)
+    else:
+        await comes_home()
 
     assert not done
 

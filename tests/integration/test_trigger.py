@@ -1,7 +1,11 @@
-"""Which trigger fires for which press, and what it carries; the table in docs/automations.md is made here."""
+"""Which trigger fires for which press, and what it carries; the tables in docs/automations.md are made here.
 
-from collections.abc import Awaitable, Callable, Mapping
+After a change, `pytest tests/integration/test_trigger.py --write-docs` writes them anew.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
+import re
 from typing import Any
 
 from homeassistant.core import HomeAssistant, ServiceCall
@@ -20,6 +24,7 @@ from tests.bridge.doubles import RunningBridge
 from .helpers import (
     DOORBELL,
     STRANGER,
+    TEST_RING,
     VISITOR,
     Answer,
     ScriptedEngine,
@@ -30,6 +35,7 @@ from .helpers import (
     until,
     until_acked,
 )
+from .test_condition import RECOGNITION, holds
 from .test_doorbell import restart
 
 AUTOMATIONS_MD = Path(__file__).parents[2] / "docs" / "automations.md"
@@ -94,10 +100,35 @@ EVERY_TRIGGER: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
+# Each condition, with its options
+
+EVERY_CONDITION: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "face_doorbell.is_last_visitor": ("is_last_visitor", {}),
+    **{
+        f"face_doorbell.is_last_visitor: {outcome}": ("is_last_visitor", {"outcome": outcome})
+        for outcome in ("recognized", "unknown", "no_face", "failed")
+    },
+    "face_doorbell.is_last_visitor: Ann": ("is_last_visitor", {"persons": "Ann"}),
+    "face_doorbell.is_last_visitor: within 5 minutes": ("is_last_visitor", {"within": {"minutes": 5}}),
+    "face_doorbell.is_recognition_on": ("is_recognition_on", {}),
+}
+
 Press = Callable[[HomeAssistant, RunningBridge, str], Awaitable[None]]
 
 
 async def at_once(hass: HomeAssistant, bridge: RunningBridge, entry_id: str) -> None:
+    await press(hass, bridge)
+
+
+async def with_the_test_button(hass: HomeAssistant, bridge: RunningBridge, entry_id: str) -> None:
+    await hass.services.async_call("button", "press", {"entity_id": TEST_RING}, blocking=True)
+    await until(lambda: bridge.running.bridge.health()["pending"])
+    await until_acked(bridge)
+    await hass.async_block_till_done()
+
+
+async def without_recognition(hass: HomeAssistant, bridge: RunningBridge, entry_id: str) -> None:
+    await hass.services.async_call("switch", "turn_off", {"entity_id": RECOGNITION}, blocking=True)
     await press(hass, bridge)
 
 
@@ -125,6 +156,8 @@ PRESSES: Mapping[str, tuple[Answer, Press]] = {
     "a stranger": ((STRANGER,), at_once),
     "nobody to be seen": ((), at_once),
     "recognition fails": (FAILS, at_once),
+    "recognition is switched off": (KNOWN, without_recognition),
+    "a test ring": (KNOWN, with_the_test_button),
     "the connection was away for a moment": (KNOWN, during_a_short_loss),
     "the answer comes too late": (KNOWN, with_a_late_answer),
     "Home Assistant was away": (KNOWN, while_away),
@@ -143,12 +176,36 @@ FIRED: Mapping[str, set[str]] = {
     "a stranger": RANG | both("unknown_visitor") | {"event.received: unknown"},
     "nobody to be seen": RANG | both("no_face") | {"event.received: no_face"},
     "recognition fails": RANG | both("failed") | {"event.received: failed"},
+    "recognition is switched off": RANG,
+    "a test ring": RANG | both("recognized") | {"event.received: recognized"},
     "the connection was away for a moment": RANG | both("recognized") | {"event.received: recognized"},
     "the answer comes too late": RANG | {"face_doorbell.recognized, late ones too"},
     "Home Assistant was away": {
         "face_doorbell.rang, late ones too",
         "face_doorbell.recognized, late ones too",
     },
+}
+
+
+def was(outcome: str, *more: str) -> set[str]:
+    """Return the names of the conditions that hold after a visit with this outcome."""
+    names = ("", f": {outcome}", ": within 5 minutes", *(f": {name}" for name in more))
+    return {f"face_doorbell.is_last_visitor{name}" for name in names} | {"face_doorbell.is_recognition_on"}
+
+
+HOLDS: Mapping[str, set[str]] = {
+    "a known person": was("recognized", "Ann"),
+    "a stranger": was("unknown"),
+    "nobody to be seen": was("no_face"),
+    "recognition fails": was("failed"),
+    "recognition is switched off": {
+        "face_doorbell.is_last_visitor",
+        "face_doorbell.is_last_visitor: within 5 minutes",
+    },
+    "a test ring": was("recognized", "Ann"),
+    "the connection was away for a moment": was("recognized", "Ann"),
+    "the answer comes too late": was("recognized", "Ann"),
+    "Home Assistant was away": was("recognized", "Ann"),
 }
 
 
@@ -164,23 +221,36 @@ async def test_which_trigger_fires_for_which_press(
     await how(hass, bridge, entry.entry_id)
 
     assert fired(calls) == sorted(FIRED[kind])
+    held = {name for name, (key, options) in EVERY_CONDITION.items() if await holds(hass, key, **options)}
+    assert held == HOLDS[kind]
 
 
-def table() -> str:
-    """Return the table of the documentation."""
+def table(names: Iterable[str], true_for: Mapping[str, set[str]]) -> str:
+    """Return a table of the documentation: what is true for which press."""
     rows = [
         ["", *PRESSES],
         ["---"] * (len(PRESSES) + 1),
-        *(
-            [f"`{name}`", *("yes" if name in FIRED[kind] else "" for kind in PRESSES)]
-            for name in EVERY_TRIGGER
-        ),
+        *([f"`{name}`", *("yes" if name in true_for[kind] else "" for kind in PRESSES)] for name in names),
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def test_the_documentation_has_the_table() -> None:
-    assert table() in AUTOMATIONS_MD.read_text(), f"put this into {AUTOMATIONS_MD.name}:\n{table()}"
+@pytest.mark.parametrize(
+    ("place", "names", "true_for"),
+    [("triggers", EVERY_TRIGGER, FIRED), ("conditions", EVERY_CONDITION, HOLDS)],
+)
+def test_the_documentation_has_the_tables(
+    pytestconfig: pytest.Config, place: str, names: Iterable[str], true_for: Mapping[str, set[str]]
+) -> None:
+    text = AUTOMATIONS_MD.read_text()
+    begin, end = f"<!-- {place}: made by tests/integration/test_trigger.py -->\n\n", "\n\n<!-- end -->"
+    there = re.search(f"{re.escape(begin)}(.*?){re.escape(end)}", text, re.DOTALL)
+    assert there is not None
+    made = table(names, true_for)
+    if pytestconfig.getoption("write_docs"):
+        AUTOMATIONS_MD.write_text(text.replace(there.group(), f"{begin}{made}{end}"))
+    else:
+        assert there[1] == made, "run this file with --write-docs"
 
 
 # What they carry, and whom they take
