@@ -15,6 +15,7 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 from yarl import URL
 
@@ -31,6 +32,7 @@ from .const import (
     CONF_REGION,
     CONF_SECRET_ACCESS_KEY,
     CONF_SESSION_TOKEN,
+    DOMAIN,
     ENGINE_LOCAL,
     ENGINE_REKOGNITION,
     EntryKind,
@@ -43,7 +45,7 @@ from .recognition.errors import EngineSetupError, EngineUnavailableError, Recogn
 from .recognition.policy import BUCKET_NAME, REGION, policy_json
 from .recognition.rekognition import REGIONS, AwsSettings, Mode
 
-TITLE: Final = "Face recognition"
+TITLE: Final = f"component.{DOMAIN}.config.step.user.menu_options.recognition"
 UNIQUE_ID: Final = "recognition"  # there is one only
 DEFAULT_REGION: Final = "eu-west-1"  # allows ten times the requests of its neighbours
 DEFAULT_COLLECTION: Final = "face_doorbell"
@@ -98,7 +100,7 @@ class RecognitionSteps(EntryFlow):
             self._check_local()
         except RecognitionError as err:
             return self.async_show_form(step_id="local", errors={"base": err.key})
-        return self._save({CONF_ENGINE: ENGINE_LOCAL})
+        return await self._save({CONF_ENGINE: ENGINE_LOCAL})
 
     async def async_step_rekognition(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the settings of AWS and try them."""
@@ -120,7 +122,7 @@ class RecognitionSteps(EntryFlow):
                         {vol.Optional(CONF_CREATE_BUCKET, default=False): BooleanSelector()}
                     )
             else:
-                return self._save({CONF_ENGINE: ENGINE_REKOGNITION, **data})
+                return await self._save({CONF_ENGINE: ENGINE_REKOGNITION, **data})
         return self.async_show_form(
             step_id="rekognition",
             data_schema=self.add_suggested_values_to_schema(schema, shown),
@@ -171,11 +173,12 @@ class RecognitionSteps(EntryFlow):
         data = self._get_reconfigure_entry().data
         return data if data[CONF_ENGINE] == ENGINE_REKOGNITION else {}
 
-    def _save(self, settings: Mapping[str, Any]) -> ConfigFlowResult:
+    async def _save(self, settings: Mapping[str, Any]) -> ConfigFlowResult:
         data = {CONF_KIND: EntryKind.RECOGNITION, **settings}
         if self.source == SOURCE_RECONFIGURE:
             return self._update(self._get_reconfigure_entry(), data)
-        return self.async_create_entry(title=TITLE, data=data)
+        texts = await async_get_translations(self.hass, self.hass.config.language, "config", {DOMAIN})
+        return self.async_create_entry(title=texts[TITLE], data=data)
 
 
 def _settings_schema(*, keep_secret: bool) -> vol.Schema:

@@ -79,9 +79,7 @@ RETENTION_SCHEMA: Final = vol.Schema(
 LIMITS_SCHEMA: Final = vol.Schema(
     {
         vol.Optional(CONF_BUDGET): NumberSelector(
-            NumberSelectorConfig(
-                min=0, step=0.01, unit_of_measurement=f"{CURRENCY}/month", mode=NumberSelectorMode.BOX
-            )
+            NumberSelectorConfig(min=0, step=0.01, unit_of_measurement=CURRENCY, mode=NumberSelectorMode.BOX)
         ),
         vol.Required(CONF_FALLBACK, default=True): BooleanSelector(),
         vol.Required(CONF_LATE, default=DEFAULT_LATE): _number(LATEST, UnitOfTime.SECONDS),
