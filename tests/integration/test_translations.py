@@ -155,18 +155,19 @@ def test_what_is_wrong_with_a_language_is_told(tmp_path: Path) -> None:
         assert old in file.read_text()
         file.write_text(file.read_text().replace(old, new, 1))
 
-    change("de", '"card_save":', '"card_safe":')
+    for language in ("de", "pl"):
+        change(language, '"card_save":', '"card_safe":')
     change("fr", "Pas {name}", "Pas {nom}")
     change("en", '"Load more"', '"Load even more"')
 
     status, lines = report(folder)
 
     assert status == 1
-    assert [line.split(": ")[0] + " " + line.split()[1] for line in lines] == [
-        "de common.card_save",
-        "de common.card_safe",
-        "fr common.card_not",
-        "all common.card_more",
+    assert lines == [
+        "de pl: common.card_save is missing: 'Save'",
+        "de pl: common.card_safe is left over",
+        "fr: common.card_not has other placeholders than ['name']",
+        "all: common.card_more was translated from another English text than 'Load even more'",
     ]
 
 
