@@ -24,3 +24,8 @@ def memory_mb(pid: int) -> float:
 def open_files(pid: int) -> int:
     """Return how many files, sockets included, a process has open."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def waited_ns(thread: int) -> int:
+    """Return how long a thread of this process was ready and the machine ran others (Linux: sched-stats.rst)."""
+    return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[1])

@@ -2,9 +2,10 @@
 
 import argparse
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -80,10 +81,17 @@ def _lines(report: AnyReport) -> Iterator[str]:
         yield f"accepted        {report.accepted}"
         yield f"crashes         {report.crashes}"
         yield f"rings           {report.presses}, of which {report.unheard} were not heard"
-        yield f"longest stall   {report.longest_stall_ms:.0f} ms, before the attacks {report.calm_ms:.0f} ms"
+        yield f"longest stall   {report.longest_stall_ms:.0f} ms of the bridge itself"
+        yield f"heard           {_late(report.heard_ms)}; before the attacks {_late(report.calm_ms)}"
         yield f"bridge's memory {report.memory_mb:.0f} MB after all attacks"
         yield from (f"  {name:22} {tally.refused} of {tally.tried}" for name, tally in report.attacks.items())
     yield from report.broken[:BROKEN_SHOWN]
+
+
+def _late(after_ms: Sequence[float]) -> str:
+    return (
+        f"{statistics.median(after_ms):.0f} ms after the press in the middle, {max(after_ms):.0f} ms at most"
+    )
 
 
 BROKEN_SHOWN = 30

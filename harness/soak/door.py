@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 import logging
 from pathlib import Path
+import threading
 import time
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from pi_bridge.errors import JournalError
 from pi_bridge.faces import Faces
 from pi_bridge.model import Ring
 from tests.bridge.doubles import FakeClock, RunningBridge, running_bridge
 
+from ..kernel import waited_ns
 from .child import Line
 
+TURNS: Final = 3  # of the event loop, until every session that was woken has sent
 PADDING: Final = bytes(20_000)  # a small picture of a webcam
 
 
@@ -62,6 +65,18 @@ class Rang:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """The report that every client was told of a ring, so long after the press.
+
+    `waited_ms` of it the bridge was ready to go on, and the machine ran other programs.
+    """
+
+    ring_id: str
+    after_ms: float
+    waited_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class LetIn:
     """The report that a press did not ring: it has let in a client."""
 
@@ -96,18 +111,42 @@ async def main(line: Line, start: Start) -> None:
         running_bridge(start.state, photos=[picture(0)], finder=finder, clock=clock) as bridge,
         settling,
     ):
+        thread = threading.get_native_id()
 
-        def take(order: object, pressed_ns: int) -> None:
+        def take(order: object, moment: _Moment) -> None:
             match order:
                 case Press(number):
-                    line.send(_press(bridge, number, pressed_ns))
+                    report = _press(bridge, number, moment.monotonic_ns)
+                    line.send(report)
                     settling.create_task(_settle(line, bridge, number))
+                    if isinstance(report, Rang):
+                        settling.create_task(_sent(line, report.ring_id, moment))
                 case Clock():
                     _set(clock, order)
 
-        line.listen(lambda order: loop.call_soon_threadsafe(take, order, time.monotonic_ns()))
+        line.listen(lambda order: loop.call_soon_threadsafe(take, order, _Moment.now(thread)))
         line.send(Started(bridge.port))
         await loop.create_future()
+
+
+class _Moment(NamedTuple):
+    """When something happened, and how long the event loop's thread had waited for the machine until then."""
+
+    monotonic_ns: int
+    waited_ns: int
+    thread: int
+
+    @classmethod
+    def now(cls, thread: int) -> Self:
+        return cls(time.monotonic_ns(), waited_ns(thread), thread)
+
+
+async def _sent(line: Line, ring_id: str, pressed: _Moment) -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+    now = _Moment.now(pressed.thread)
+    after_ns, waited = now.monotonic_ns - pressed.monotonic_ns, now.waited_ns - pressed.waited_ns
+    line.send(Sent(ring_id, after_ns / 1e6, waited / 1e6))
 
 
 def _press(bridge: RunningBridge, number: int, pressed_ns: int) -> Rang | LetIn:
