@@ -295,8 +295,9 @@ class _Video:
         self._due = time.monotonic()
 
     def grab(self) -> bool:
-        self._due = max(self._due + self._period_s, time.monotonic())
-        time.sleep(self._due - time.monotonic())
+        now = time.monotonic()
+        self._due = max(self._due + self._period_s, now)
+        time.sleep(self._due - now)
         return self._video.grab() or (self._video.set(cv2.CAP_PROP_POS_FRAMES, 0) and self._video.grab())
 
     def jpeg(self) -> bytes | None:

@@ -351,6 +351,19 @@ async def test_a_video_plays_again_and_again(tmp_path: Path) -> None:
     assert frames[6].taken_ns - frames[0].taken_ns >= 5.5 / 50 * 1e9
 
 
+def test_a_video_whose_reader_is_late_plays_on(tmp_path: Path) -> None:
+    path = tmp_path / "visitors.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 50, (128, 72))
+    writer.write(np.zeros((72, 128, 3), np.uint8))
+    writer.release()
+
+    capture = open_video(path)
+    for _ in range(3):
+        time.sleep(2 / 50)
+        assert capture.grab()
+    capture.release()
+
+
 def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     path = tmp_path / "visitors.mp4"
     path.write_text("no video")

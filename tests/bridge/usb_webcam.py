@@ -26,9 +26,9 @@ REQUEST = struct.Struct(">5I I4i 8s")  # command, number, device, direction, end
 STALL, RESET = -32, -104  # errno's EPIPE and ECONNRESET, as a broken pipe and an unlinked request are told
 
 # USB and UVC: request types and codes.
-STANDARD_IN, CLASS_IN, CLASS_OUT = 0x80, 0xA1, 0x21
-GET_DESCRIPTOR, SET_CUR, GET_MAX, GET_LEN, GET_INFO = 0x06, 0x01, 0x83, 0x85, 0x86
-DEVICE, CONFIGURATION, STRING, QUALIFIER = 1, 2, 3, 6
+STANDARD_IN, CLASS_IN = 0x80, 0xA1
+GET_DESCRIPTOR, GET_MAX, GET_LEN, GET_INFO = 0x06, 0x83, 0x85, 0x86
+DEVICE, CONFIGURATION, STRING = 1, 2, 3
 GET_AND_SET = b"\x03"
 CLOCK_HZ = 48_000_000
 TICKS_PER_S = 10_000_000  # UVC counts frame intervals in units of 100 ns
@@ -99,8 +99,9 @@ class UsbWebcam:
             if self.corrupt:
                 picture = picture[: len(picture) // 2]
             self._send_picture(line, picture, parity=shown % 2)
-            due = max(due + 1 / self._fps, time.monotonic())
-            time.sleep(due - time.monotonic())
+            now = time.monotonic()
+            due = max(due + 1 / self._fps, now)
+            time.sleep(due - now)
 
     def _send_picture(self, line: socket.socket, picture: bytes, parity: int) -> None:
         """Send a picture in payloads, each as the answer to a request; `parity` tells the kernel pictures apart."""
