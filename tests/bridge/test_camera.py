@@ -352,9 +352,10 @@ async def test_a_video_plays_again_and_again(tmp_path: Path) -> None:
 
 
 def test_a_video_whose_reader_is_late_plays_on(tmp_path: Path) -> None:
-    path = tmp_path / "visitors.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 50, (128, 72))
-    writer.write(np.zeros((72, 128, 3), np.uint8))
+    path = tmp_path / "visitors.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 50, (128, 72))
+    for _ in range(3):
+        writer.write(np.zeros((72, 128, 3), np.uint8))
     writer.release()
 
     capture = open_video(path)
