@@ -6,9 +6,9 @@ import logging
 from typing import Final
 
 from homeassistant.const import CONF_ID, Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
-from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.helpers import config_validation as cv, device_registry as dr, entity_registry as er
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.typing import ConfigType
 
@@ -29,6 +29,7 @@ from .entries import (
 from .errors import recognition_error_text
 from .follow import async_apply_options, async_follow_options
 from .gallery_actions import GalleryDownloadView
+from .naming import async_drop_persons
 from .panel import async_setup_frontend
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
 from .recognition.fallback import ENGINE_ERRORS
@@ -133,6 +134,10 @@ async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> No
             await recognizer.close()
             failed = ConfigEntryAuthFailed if isinstance(err, EngineAuthError) else ConfigEntryNotReady
             raise failed(**recognition_error_text(err)) from err
+    if recognizer.forgotten:
+        async_drop_persons(hass, entry, recognizer.forgotten)
+        await _match_visits(hass, entry)
+    _drop_strays(hass, entry)
     entry.runtime_data = recognizer
     async_apply_options(hass, entry)
     async_keep_in_sync(hass, entry)
@@ -144,6 +149,18 @@ async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> No
         entry_type=dr.DeviceEntryType.SERVICE,
     )
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS[EntryKind.RECOGNITION])
+
+
+@callback
+def _drop_strays(hass: HomeAssistant, entry: RecognitionEntry) -> None:
+    """Remove devices and entities of persons who are gone: a crash comes when not all registries are written down."""
+    devices, entities = dr.async_get(hass), er.async_get(hass)
+    for device in dr.async_entries_for_config_entry(devices, entry.entry_id):
+        if device.config_subentry_id not in (None, *entry.subentries):
+            devices.async_remove_device(device.id)
+    for entity in er.async_entries_for_config_entry(entities, entry.entry_id):
+        if entity.config_subentry_id not in (None, *entry.subentries):
+            entities.async_remove(entity.entity_id)
 
 
 async def _match_visits(hass: HomeAssistant, entry: RecognitionEntry) -> None:

@@ -16,7 +16,7 @@ Errors are RecognitionErrors, whose keys have texts in `exceptions`: VisitError 
 the others are failures. What the user can mend has changed nothing.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -159,8 +159,7 @@ async def async_remove_person(hass: HomeAssistant, person_id: str) -> Removal:
     names = {each: name for each, name in person_names(entry).items() if each != person_id}
     with disk_errors():
         visits = await hass.data[VISITS].async_match_persons(names)
-    if subentry := _subentry(entry, person_id):
-        hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    async_drop_persons(hass, entry, {person_id})
     return Removal([person], visits, report)
 
 
@@ -197,6 +196,14 @@ def async_add_person(hass: HomeAssistant, entry: RecognitionEntry, person: Perso
             unique_id=person.id,
         ),
     )
+
+
+@callback
+def async_drop_persons(hass: HomeAssistant, entry: RecognitionEntry, person_ids: Iterable[str]) -> None:
+    """Let Home Assistant forget persons who were removed; sets the entry up anew if it is set up."""
+    for person_id in person_ids:
+        if subentry := _subentry(entry, person_id):
+            hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
 
 
 def _subentry(entry: RecognitionEntry, person_id: str) -> ConfigSubentry | None:

@@ -36,8 +36,9 @@ ATTR_PERSON: Final = "person"
 RING_S: Final = 5  # the bridge tells of a press in milliseconds; more means that it has none to tell of
 
 _ENTITY: Final = cv.entity_domain(list(PICTURE_DOMAINS))
-_MEDIA: Final = MediaSelector({"accept": ["image/*"], "image_upload": True})
-_MANY_MEDIA: Final = MediaSelector({"accept": ["image/*"], "image_upload": True, "multiple": True})
+# Without `image_upload`: what is uploaded that way stays in Home Assistant, which shows it without a login.
+_MEDIA: Final = MediaSelector({"accept": ["image/*"]})
+_MANY_MEDIA: Final = MediaSelector({"accept": ["image/*"], "multiple": True})
 
 _PHOTOS: Final[dict[vol.Marker, object]] = {
     vol.Optional(ATTR_ENTITY_ID, default=list): cv.entities_domain(list(PICTURE_DOMAINS)),

@@ -15,6 +15,7 @@ import logging
 import math
 from pathlib import Path
 import random
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -101,8 +102,13 @@ class Cloud:
         """Make a bucket."""
         self.url = url
         self._rekognition = rekognition
-        keys = {f"aws_{name}": value for name, value in KEYS.items()}
-        self._s3: S3Client = boto3.client("s3", REGION, endpoint_url=url, **keys)
+        self._s3: S3Client = boto3.client(
+            "s3",
+            REGION,
+            endpoint_url=url,
+            aws_access_key_id=KEYS["access_key_id"],
+            aws_secret_access_key=KEYS["secret_access_key"],
+        )
         self._s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
 
     def differences(self, photos: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -113,7 +119,7 @@ class Cloud:
         yield from _difference("the bucket", {key.removeprefix(f"{DOMAIN}/people/") for key in keys}, files)
         collection = self._rekognition.collection()
         faces = list(collection.faces.values()) if collection else []
-        indexed = {f"{face.user_id}/{face.external_id.partition(':')[2]}.jpg" for face in faces}
+        indexed = {f"{face.user_id}/{(face.external_id or '').partition(':')[2]}.jpg" for face in faces}
         yield from _difference("the collection", indexed, wanted)
         if len(faces) != len(wanted):
             yield f"the collection has {len(faces)} faces of {len(wanted)} photos"
@@ -231,8 +237,7 @@ class Household:
         self._report = report
         self._random = random.Random(report.seed)  # noqa: S311 - to be repeatable
         self._lengths = Counter[str]()
-        self._doorbell = ""
-        self._told = Told({}, {}, {}, frozenset(), {}, in_sync=True)
+        self._told = Told({}, {}, {}, frozenset(), {}, in_sync=True, doorbell="")
 
     async def set_up(self, bridge: RunningBridge) -> None:
         """Pair the doorbell, set up recognition, and learn how long each kind of change takes."""
@@ -242,7 +247,7 @@ class Household:
             address,
             {"code": bridge.pairing_code()},
         ]
-        (self._doorbell,) = (await self._walk(answers))["devices"][:1]
+        await self._walk(answers)
         if self._cloud is None:
             await self._walk([{"next_step_id": "recognition"}, {"next_step_id": "local"}])
         else:
@@ -255,6 +260,7 @@ class Household:
                 "advanced": {"endpoint_url": self._cloud.url},
             }
             await self._walk([{"next_step_id": "recognition"}, {"next_step_id": "rekognition"}, settings])
+        self._told = await self._home.ask(Tell(), Told)
         for kind in ("add", "name", "photo", "correct", "remove"):
             change = await self._change(kind)
             done = await self._perform(change)
@@ -291,11 +297,10 @@ class Household:
         ]
         self._told = told
 
-    async def _walk(self, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    async def _walk(self, answers: Sequence[Mapping[str, Any]]) -> None:
         answer = (await self._home.ask(Walk(answers), Done)).answer
-        if "devices" not in answer:
+        if answer["type"] != "create_entry":
             raise PeopleError(f"the flow ended with {answer}")
-        return answer
 
     async def _perform(self, change: Change) -> Done:
         done = await self._home.ask(Perform(change.action, change.data), Done)
@@ -327,16 +332,20 @@ class Household:
     async def _visit(self, name: str) -> str:
         """Let somebody ring; return the visit's id once it is stored."""
         media = self._media(name, self._random.choice(MARKS))
-        ring = Perform("ring", {"device_id": self._doorbell, "media": media})
-        while (rang := await self._home.ask(ring, Done)).error:
-            await asyncio.sleep(0.1)  # the doorbell is being connected
+        ring = Perform("ring", {"device_id": self._told.doorbell, "media": media})
+        deadline = time.monotonic() + ANSWER_S
+        while (rang := await self._home.ask(ring, Done)).error:  # the doorbell is being connected
+            if time.monotonic() > deadline:
+                raise PeopleError(f"no ring: {rang.error}")
+            await asyncio.sleep(0.1)
         visit_id: str = rang.answer["visit_id"]
-        while True:
+        while time.monotonic() < deadline:
             listed = await self._home.ask(Perform("list_visits", {"limit": 5}), Done)
             for visit in listed.answer["visits"]:
                 if visit["visit_id"] == visit_id:
                     return visit_id
             await asyncio.sleep(0.05)
+        raise PeopleError("a ring became no visit")
 
     def _media(self, name: str, mark: int) -> Mapping[str, str]:
         path = self._photos / f"{name}-{mark}.jpg"
@@ -410,7 +419,7 @@ def _difference(where: str, found: set[str], wanted: set[str]) -> Iterator[str]:
 
 async def soak_people(folder: Path, kills: int, seed: int, engine: str) -> Report:
     """Kill Home Assistant so often; raises PeopleError when it does not even start."""
-    preload("harness.soak.whole_home")
+    preload("harness.soak.whole_home", "harness.soak.preloaded")
     report = Report(engine, seed)
     photos = folder / "photos"
     await asyncio.to_thread(_paint, photos)
@@ -425,7 +434,6 @@ async def soak_people(folder: Path, kills: int, seed: int, engine: str) -> Repor
             await household.set_up(bridge)
             for _ in range(kills):
                 await household.be_killed()
-                print(".", end="", flush=True)
         finally:
             await home.kill()
     return report

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import aiohttp
 from homeassistant import bootstrap
-from homeassistant.config_entries import SOURCE_USER, ConfigEntry
+from homeassistant.config_entries import SOURCE_USER
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -86,7 +86,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The report of what there is: photo ids by person, and all else that knows a person, by id."""
+    """The report of what there is: photo ids by person, and all else that knows a person, by id.
+
+    `doorbell` is its device, which may be another one after a kill: Home Assistant writes down its devices seldom.
+    """
 
     photos: Mapping[str, Sequence[str]]
     names: Mapping[str, str]
@@ -94,6 +97,7 @@ class Told:
     devices: frozenset[str]
     in_visits: Mapping[str, str]
     in_sync: bool
+    doorbell: str
 
 
 class Fate:
@@ -172,11 +176,7 @@ async def _walk(hass: HomeAssistant, answers: Sequence[Mapping[str, Any]]) -> Ma
     step = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     for answer in answers:
         step = await hass.config_entries.flow.async_configure(step["flow_id"], dict(answer))
-    entry: ConfigEntry[Any] | None = step.get("result")
-    if entry is None:
-        return {"type": step["type"], "errors": step.get("errors"), "reason": step.get("reason")}
-    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
-    return {"devices": [device.id for device in devices]}
+    return {"type": step["type"], "errors": step.get("errors"), "reason": step.get("reason")}
 
 
 async def _tell(hass: HomeAssistant) -> Told:
@@ -185,8 +185,15 @@ async def _tell(hass: HomeAssistant) -> Told:
         raise RuntimeError("recognition is gone")
     recognizer = entry.runtime_data
     await recognizer.sync()
-    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    registry = dr.async_get(hass)
+    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
     ids = {identifier for device in devices for domain, identifier in device.identifiers if domain == DOMAIN}
+    doorbells = [
+        device.id
+        for each in hass.config_entries.async_entries(DOMAIN)
+        if each is not entry
+        for device in dr.async_entries_for_config_entry(registry, each.entry_id)
+    ]
     visits = hass.data[VISITS].newest_first()
     return Told(
         {person.id: [photo.id for photo in person.photos] for person in recognizer.persons},
@@ -195,4 +202,5 @@ async def _tell(hass: HomeAssistant) -> Told:
         frozenset(ids - {entry.entry_id}),
         {face.person_id: face.name or "" for visit in visits for face in visit.faces if face.person_id},
         recognizer.in_sync,
+        *doorbells,
     )

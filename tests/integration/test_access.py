@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.typing import (
     MockHAClientWebSocket,
     WebSocketGenerator,
 )
+import voluptuous as vol
 
 from custom_components.face_doorbell.const import DOMAIN
 from tests.bridge.doubles import RunningBridge
@@ -82,6 +83,7 @@ def files(hass: HomeAssistant) -> Mapping[str, bytes]:
 def fields(hass: HomeAssistant, action: str, visit_id: str) -> dict[str, Any]:
     """Return what an action needs."""
     schema = hass.services.async_services_for_domain(DOMAIN)[action].schema
+    assert isinstance(schema, vol.Schema)
     known = {"visit_id": visit_id, "person": "Joe", "name": "Jo", "confirm": "forget everyone"}
     return {str(field): known[str(field)] for field in schema.schema if str(field) in known}
 

@@ -539,7 +539,7 @@ async def test_everyone_is_forgotten(
     await hass.async_block_till_done()
 
     assert people(any_entry) == {}
-    assert {path.name for path in files(hass)} <= {"removed.json"}
+    assert {path.name for path in files(hass)} <= {"removed.json", "forgotten.json"}
     if any_entry.data["engine"] == "rekognition":
         cloud: Cloud = request.getfixturevalue("cloud")
         assert objects(cloud) == {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ import stat
 import pytest
 
 from custom_components.face_doorbell.model import Embedding
+from custom_components.face_doorbell.recognition import gallery as gallery_module
 from custom_components.face_doorbell.recognition.errors import PersonError
 from custom_components.face_doorbell.recognition.gallery import MAX_PHOTOS, Gallery, NewPhoto, Person
 
@@ -89,8 +91,29 @@ def test_photos_go_one_by_one_and_persons_whole(gallery: Gallery, tmp_path: Path
     gallery.remove_photos(ann.id, [ONE.id])
     assert files(tmp_path) == {f"people/{ann.id}/person.json", f"people/{ann.id}/{TWO.id}.jpg"}
     gallery.remove_person(ann.id)
-    assert files(tmp_path) == set()
+    assert files(tmp_path) == {"forgotten.json"}
     assert reopened(tmp_path).persons == ()
+
+
+def test_who_was_removed_is_remembered_until_home_assistant_has_written_it_down(
+    gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = gallery.add_person("Ann", [ONE]), gallery.add_person("Bob", [TWO])
+    gallery.remove_person(ann.id)
+    told = [ann.id, bob.id]
+    assert reopened(tmp_path).forgotten(told) == {ann.id}
+    # It names neither who she was nor her id.
+    assert b"ann" not in (tmp_path / "faces" / "forgotten.json").read_bytes().lower()
+    # Somebody who is taken over again is not forgotten.
+    gallery.add_person("Ann", [ONE], ann.id)
+    assert gallery.forgotten(told) == frozenset()
+    gallery.remove_person(ann.id)
+
+    monkeypatch.setattr(gallery_module, "FORGOTTEN_FOR", timedelta(0))
+    late = reopened(tmp_path)
+    assert late.forgotten(told) == {ann.id}
+    assert late.forgotten([bob.id]) == frozenset()
+    assert not (tmp_path / "faces" / "forgotten.json").exists()
 
 
 def test_what_is_not_there_has_its_own_error(gallery: Gallery) -> None:

@@ -89,6 +89,8 @@ async def agreed(lived: Lives) -> tuple[Recognizer, Gallery]:
     known = killed.names(lived.root)
     await recognizer.start(known)
     assert recognizer.in_sync
+    # Who was removed does not come back, though Home Assistant had no time to write that down.
+    known = {person_id: name for person_id, name in known.items() if person_id not in recognizer.forgotten}
     assert {person.id: person.name for person in gallery.persons} == known
     files = {
         f"{person.id}/{name}"

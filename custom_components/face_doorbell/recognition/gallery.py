@@ -3,14 +3,15 @@
     people/<person_id>/person.json      name, and for each photo when it was added and what models made of it
     people/<person_id>/<photo_id>.jpg   photo_id: the first 16 hex digits of the photo's SHA-256
     removed.json                        removed persons that an index elsewhere may still hold
+    forgotten.json                      digests of removed persons whom Home Assistant may still name after a crash
 
 Every change is one rename, so a crash leaves either the old or the new state. The API blocks: call it from a worker
 thread. Where the disk fails it raises OSError.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 import hashlib
 import json
 import logging
@@ -31,6 +32,7 @@ MAX_PHOTOS: Final = 20  # of one person: more do not help, and Rekognition takes
 PERSON_ID: Final = re.compile(r"[a-z0-9_-]{1,64}")
 PHOTO_ID: Final = re.compile(r"[0-9a-f]{16}")
 SCHEMA: Final = 1
+FORGOTTEN_FOR: Final = timedelta(hours=1)  # Home Assistant writes down within seconds who is gone
 _SLUG_LENGTH: Final = 48
 
 type Vector = tuple[float, ...]
@@ -100,9 +102,13 @@ class Gallery:
         """Remember the folder; it is made and read by `load`."""
         self._people = root / "people"
         self._removed_file = root / "removed.json"
+        self._forgotten_file = root / "forgotten.json"
         self._lock = threading.RLock()
         self._persons: dict[str, Person] = {}
         self._removed: frozenset[str] | None = None  # None: no index elsewhere, nothing to remember
+        self._forgotten: Mapping[
+            str, datetime
+        ] = {}  # when, by digest: the ids themselves would tell of names
 
     @property
     def persons(self) -> tuple[Person, ...]:
@@ -124,6 +130,7 @@ class Gallery:
             for folder in (self._people.parent, self._people, *self._people.iterdir()):
                 remove_unfinished(folder)
             self._removed = _read_removed(self._removed_file)
+            self._forgotten = _read_forgotten(self._forgotten_file)
             for person_id in self.removed:
                 remove_folder(self._people / person_id)
             self._persons = {person.id: person for person in _read_persons(self._people)}
@@ -178,6 +185,9 @@ class Gallery:
                     write_new(folder / photo_file, jpeg)
                 write_new(folder / "person.json", _dump(person))
                 self.forget_removed({person.id})
+                self._set_forgotten(
+                    {each: at for each, at in self._forgotten.items() if each != _digest(person.id)}
+                )
             self._persons[person.id] = person
             return person
 
@@ -212,20 +222,21 @@ class Gallery:
                 self._photo_file(person_id, photo_id).unlink(missing_ok=True)
             return person
 
-    def remove_person(self, person_id: str) -> None:
-        """Remove a person and note it for the engines; raises PersonError `person_not_found`."""
+    def remove_person(self, person_id: str, *, named: bool = True) -> None:
+        """Remove a person and note it for the engines; raises PersonError `person_not_found`.
+
+        `named`: Home Assistant may name the person after a crash; not if it was never told.
+        """
         with self._lock:
             self.person(person_id)
-            if self._removed is not None:
-                self._set_removed(self._removed | {person_id})
+            self._note_removed({person_id}, named=named)
             del self._persons[person_id]
             remove_folder(self._people / person_id)
 
     def remove_everyone(self) -> None:
         """Remove all persons, and whatever else is among them."""
         with self._lock:
-            if self._removed is not None:
-                self._set_removed(self._removed | set(self._persons))
+            self._note_removed(set(self._persons), named=True)
             self._persons = {}
             remove_folder(self._people)
             make_folder(self._people)
@@ -260,6 +271,32 @@ class Gallery:
         with self._lock:
             if self._removed is not None:
                 self._set_removed(self._removed - set(person_ids))
+
+    def forgotten(self, named: Iterable[str]) -> frozenset[str]:
+        """Return who of those that Home Assistant names was removed: it crashed before it had written that down."""
+        with self._lock:
+            now = datetime.now(UTC)
+            gone = frozenset(each for each in named if _digest(each) in self._forgotten)
+            recent = {digest: at for digest, at in self._forgotten.items() if now - at < FORGOTTEN_FOR}
+            self._set_forgotten(recent | {_digest(each): now for each in gone})
+            return gone
+
+    def _note_removed(self, person_ids: AbstractSet[str], *, named: bool) -> None:
+        if self._removed is not None:
+            self._set_removed(self._removed | person_ids)
+        if named:
+            now = datetime.now(UTC)
+            self._set_forgotten({**self._forgotten, **{_digest(each): now for each in person_ids}})
+
+    def _set_forgotten(self, forgotten: Mapping[str, datetime]) -> None:
+        if forgotten == self._forgotten:
+            return
+        if forgotten:
+            times = {digest: at.isoformat() for digest, at in forgotten.items()}
+            write_file(self._forgotten_file, json.dumps(times).encode())
+        else:
+            self._forgotten_file.unlink(missing_ok=True)
+        self._forgotten = forgotten
 
     def _change_photo(self, person_id: str, photo_id: str, change: Callable[[Photo], Photo]) -> Person:
         with self._lock:
@@ -298,6 +335,22 @@ def _merged(known: tuple[Photo, ...], new: Sequence[NewPhoto]) -> tuple[Photo, .
     if len(photos) > MAX_PHOTOS:
         raise PersonError("too_many_photos", limit=str(MAX_PHOTOS))
     return tuple(photos.values())
+
+
+def _digest(person_id: str) -> str:
+    return hashlib.sha256(person_id.encode()).hexdigest()
+
+
+def _read_forgotten(file: Path) -> Mapping[str, datetime]:
+    try:
+        return {
+            str(digest): datetime.fromisoformat(at) for digest, at in json.loads(file.read_bytes()).items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as err:
+        _LOGGER.warning("Skipped %s, which cannot be read: %r", file, err)
+        return {}
 
 
 def _normal(name: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 import logging
 from pathlib import Path
 from types import MappingProxyType
@@ -41,6 +42,7 @@ class Recognizer:
         self._changing = asyncio.Lock()
         self._in_sync = False
         self._closed = False
+        self._forgotten: frozenset[str] = frozenset()
 
     @property
     def persons(self) -> Sequence[Person]:
@@ -51,6 +53,11 @@ class Recognizer:
     def in_sync(self) -> bool:
         """Whether the engine's index is what the gallery is; if not, `sync` tries again."""
         return self._in_sync
+
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """Who of the `names` of `start` had been removed before a crash, and is to be forgotten by the caller too."""
+        return self._forgotten
 
     def find(self, who: str) -> Person:
         """Return a person by id or name; raises PersonError `person_not_found`."""
@@ -71,7 +78,8 @@ class Recognizer:
     async def start(self, names: Mapping[str, str]) -> SyncReport:
         """Read the gallery, make its persons those of `names` (name by person id), and sync the engine.
 
-        A person who is not in `names` is removed, one who is not in the gallery is there without photos. When the
+        A person who is not in `names` is removed, one who is not in the gallery is there without photos, but for
+        those who were removed (`forgotten`). When the
         engine cannot be reached this raises its error with the gallery in place: recognition answers from what the
         engine has, and `sync` tries again.
         """
@@ -114,7 +122,8 @@ class Recognizer:
             inspected = await self._inspect(photos, None, faces, force=force)
             person = await asyncio.to_thread(self._gallery.add_person, name, inspected, person_id)
             if inspected:
-                await self._index_or_undo(person, inspected, lambda: self._gallery.remove_person(person.id))
+                undo = partial(self._gallery.remove_person, person.id, named=False)
+                await self._index_or_undo(person, inspected, undo)
             else:
                 await self._sync_if_possible()
             return self.person(person.id)
@@ -197,11 +206,14 @@ class Recognizer:
     def _reconcile(self, names: Mapping[str, str]) -> None:
         gallery = self._gallery
         gallery.load()
+        self._forgotten = gallery.forgotten(names)
         for person in gallery.persons:
-            if person.id not in names:
+            if person.id not in names or person.id in self._forgotten:
                 gallery.remove_person(person.id)
         known = {person.id: person.name for person in gallery.persons}
         for person_id, name in names.items():
+            if person_id in self._forgotten:
+                continue
             try:
                 if person_id not in known:
                     gallery.add_person(name, (), person_id)
