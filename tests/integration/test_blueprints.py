@@ -1,7 +1,8 @@
 """Each blueprint, imported into Home Assistant as a user does it, with default and with all inputs."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from homeassistant.components.conversation import async_converse
 from homeassistant.core import Context, HomeAssistant, ServiceCall, SupportsResponse
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
-from homeassistant.util import dt as dt_util
+from homeassistant.util import dt as dt_util, yaml as yaml_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -79,23 +80,45 @@ def engine() -> ScriptedEngine:
 
 
 @pytest.fixture
-async def press(hass: HomeAssistant, bridge: RunningBridge, engine: ScriptedEngine) -> Press:
+async def ring(hass: HomeAssistant, bridge: RunningBridge, engine: ScriptedEngine) -> Press:
     """Return what presses the button for somebody of whom the engine says this."""
     await add_recognition(hass, engine, PERSONS)
     await add_doorbell(hass, bridge)
 
-    async def pressed(answer: Answer) -> None:
+    async def rung(answer: Answer) -> None:
         engine.answers = [*engine.answers[: len(engine.asked)], answer]
         bridge.press()
         await until_acked(bridge)
-        await hass.async_block_till_done()
 
     engine.answers = []
+    return rung
+
+
+@pytest.fixture
+async def press(hass: HomeAssistant, ring: Press) -> Press:
+    """Return what presses the button and waits until all automations have done what they do."""
+
+    async def pressed(answer: Answer) -> None:
+        await ring(answer)
+        await hass.async_block_till_done()
+
     return pressed
+
+
+def inputs_of(blueprint: str) -> set[str]:
+    """Return the names of all inputs of a blueprint."""
+    inputs: set[str] = set()
+    parsed = yaml_util.parse_yaml((FOLDER / f"{blueprint}.yaml").read_text())
+    assert isinstance(parsed, dict)
+    for name, about in parsed["blueprint"]["input"].items():
+        inputs |= set(about["input"]) if "input" in about else {name}  # a section has inputs of its own
+    return inputs
 
 
 async def use(hass: HomeAssistant, ws: WebSocketGenerator, blueprint: str, **inputs: Any) -> None:
     """Save a blueprint as the import dialog does, and make an automation of it."""
+    if "with_all_inputs" in os.environ["PYTEST_CURRENT_TEST"]:
+        assert inputs.keys() == inputs_of(blueprint)
     assert await async_setup_component(hass, "automation", {})
     client = await ws(hass)
     path = f"face_doorbell/{blueprint}.yaml"
@@ -438,19 +461,36 @@ def at_home(hass: HomeAssistant, person: str, where: str, minutes_ago: float = 0
     hass.states.async_set(person, where, timestamp=since.timestamp())
 
 
-async def test_welcome_with_all_inputs(
-    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
-) -> None:
-    done = async_mock_service(hass, "test", "welcomed")
+def waiting(hass: HomeAssistant) -> int:
+    """Return how many runs of the automation wait for something."""
+    runs: int = state(hass, AUTOMATION).attributes["current"]
+    return runs
+
+
+Welcome = Callable[..., Awaitable[list[ServiceCall]]]
+SURE: Answer = (known("ann-1", 99),)
+
+
+@pytest.fixture
+async def welcome(hass: HomeAssistant, hass_ws_client: WebSocketGenerator) -> AsyncIterator[Welcome]:
+    """Return what makes the automation with a second factor, and returns its welcomes."""
+
+    async def used(**inputs: Any) -> list[ServiceCall]:
+        done: list[ServiceCall] = async_mock_service(hass, "test", "welcomed")
+        action = {"action": "test.welcomed", "data": {"who": "{{ visit.names[0] }}"}}
+        common = {"doorbell": [DOORBELL], "persons": ["Ann"], "welcome": [action]}
+        await use(hass, hass_ws_client, "welcome", **common, **inputs)
+        return done
+
+    yield used
+    # Or what waits would go on waiting.
+    await hass.services.async_call("automation", "turn_off", {"entity_id": AUTOMATION}, blocking=True)
+
+
+async def test_welcome_with_all_inputs(hass: HomeAssistant, ring: Press, welcome: Welcome) -> None:
     at_home(hass, "person.ann", "not_home", 11)
     hass.states.async_set("input_boolean.guests", "off")
-    await use(
-        hass,
-        hass_ws_client,
-        "welcome",
-        doorbell=[DOORBELL],
-        persons=["Ann"],
-        welcome=[{"action": "test.welcomed", "data": {"who": "{{ visit.names[0] }}"}}],
+    done = await welcome(
         similarity=90,
         alone=False,
         phones=["person.ann"],
@@ -460,59 +500,47 @@ async def test_welcome_with_all_inputs(
     )
     visit = (known("ann-1", 91), STRANGER)
 
-    await press(visit)
+    await ring(visit)
+    await ring((known("ann-1", 89),))
+    assert waiting(hass) == 1
     at_home(hass, "person.ann", "home")
-    await hass.async_block_till_done()
+    await until(lambda: waiting(hass) == 1)  # for another ring: there were no guests
     assert not done
     hass.states.async_set("input_boolean.guests", "on")
-    await press(visit)
+    await ring(visit)
 
+    await until(lambda: waiting(hass) == 0)
     assert [call.data for call in done] == [{"who": "Ann"}]
 
 
-async def second_factor(hass: HomeAssistant, ws: WebSocketGenerator) -> list[ServiceCall]:
-    """Welcome Ann, if her phone or Bob's comes home; return the welcomes."""
-    await use(
-        hass,
-        ws,
-        "welcome",
-        doorbell=DOORBELL,
-        persons=["Ann"],
-        welcome=[{"action": "test.welcomed", "data": {"who": "{{ visit.names[0] }}"}}],
-        phones=["person.ann", "person.bob"],
-    )
-    return async_mock_service(hass, "test", "welcomed")
-
-
-SURE = (known("ann-1", 99),)
-
-
-async def test_a_phone_that_comes_home_at_the_ring_is_a_second_factor(
-    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+async def test_a_phone_that_comes_home_before_the_ring_is_a_second_factor(
+    hass: HomeAssistant, ring: Press, welcome: Welcome
 ) -> None:
     at_home(hass, "person.ann", "not_home", 6)
     at_home(hass, "person.bob", "home", 600)
-    done = await second_factor(hass, hass_ws_client)
+    done = await welcome(phones=["person.ann", "person.bob"])
 
     at_home(hass, "person.ann", "home")
-    await hass.async_block_till_done()
+    await until(lambda: waiting(hass) == 1)
     assert not done
-    await press(SURE)
+    await ring(SURE)
 
+    await until(lambda: waiting(hass) == 0)
     assert [call.data for call in done] == [{"who": "Ann"}]
 
 
-async def test_a_phone_may_tell_late_that_it_has_come_home(
-    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+async def test_a_phone_may_tell_after_the_ring_that_it_has_come_home(
+    hass: HomeAssistant, ring: Press, welcome: Welcome
 ) -> None:
     at_home(hass, "person.ann", "not_home", 6)
-    done = await second_factor(hass, hass_ws_client)
+    done = await welcome(phones=["person.ann"])
 
-    await press(SURE)
+    await ring(SURE)
+    assert waiting(hass) == 1
     assert not done
     at_home(hass, "person.ann", "home")
-    await hass.async_block_till_done()
 
+    await until(lambda: done)
     assert [call.data for call in done] == [{"who": "Ann"}]
 
 
@@ -525,56 +553,53 @@ async def test_a_phone_may_tell_late_that_it_has_come_home(
     ],
 )
 async def test_what_is_no_second_factor(
-    hass: HomeAssistant,
-    hass_ws_client: WebSocketGenerator,
-    press: Press,
-    *,
-    ann: tuple[str, float],
-    bob: tuple[str, float],
+    hass: HomeAssistant, ring: Press, welcome: Welcome, *, ann: tuple[str, float], bob: tuple[str, float]
 ) -> None:
     at_home(hass, "person.ann", *ann)
     at_home(hass, "person.bob", *bob)
-    done = await second_factor(hass, hass_ws_client)
+    done = await welcome(phones=["person.ann", "person.bob"])
 
-    await press(SURE)
+    await ring(SURE)
     at_home(hass, "person.ann", "home")
-    await press(SURE)
+    await ring(SURE)
 
+    assert waiting(hass) == 0
     assert not done
 
 
-async def test_it_is_the_phone_that_was_away_that_has_to_come_home(
-    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+async def test_a_phone_that_was_away_has_to_come_home_itself(
+    hass: HomeAssistant, ring: Press, welcome: Welcome
 ) -> None:
     at_home(hass, "person.ann", "not_home", 60)
     at_home(hass, "person.bob", "not_home", 1)
-    done = await second_factor(hass, hass_ws_client)
+    done = await welcome(phones=["person.ann", "person.bob"])
 
-    await press(SURE)
+    await ring(SURE)
+    assert waiting(hass) == 1
     at_home(hass, "person.bob", "home")
-    await hass.async_block_till_done()
 
+    await until(lambda: waiting(hass) == 0)
     assert not done
 
 
 @pytest.mark.parametrize("first", ["phone", "ring"])
 async def test_a_phone_that_comes_home_at_another_time_is_no_second_factor(
-    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press, first: str
+    hass: HomeAssistant, ring: Press, welcome: Welcome, first: str
 ) -> None:
     at_home(hass, "person.ann", "not_home", 60)
-    done = await second_factor(hass, hass_ws_client)
+    done = await welcome(phones=["person.ann"])
 
-    async def comes_home() -> None:
-        at_home(hass, "person.ann", "home")
-        await hass.async_block_till_done()
-
-    await (comes_home() if first == "phone" else press(SURE))
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=5, seconds=1))
-    await hass.async_block_till_done()
     if first == "phone":
-        await press(SURE)
+        at_home(hass, "person.ann", "home")
     else:
-        await comes_home()
+        await ring(SURE)
+    await until(lambda: waiting(hass) == 1)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=5, seconds=1))
+    await until(lambda: waiting(hass) == 0)
+    if first == "phone":
+        await ring(SURE)
+    else:
+        at_home(hass, "person.ann", "home")
 
     assert not done
 
