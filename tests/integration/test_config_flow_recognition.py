@@ -1,7 +1,7 @@
-"""Choosing what recognizes the faces, and what can go wrong with AWS; the doorbell is the real one."""
+"""Choosing what recognizes the faces; the doorbell is the real one. What AWS can refuse is in test_aws_trouble."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry, ConfigEntryState, FlowType
@@ -146,51 +146,6 @@ async def test_rekognition_is_checked_and_kept(hass: HomeAssistant, cloud: Cloud
     assert step["next_flow"][0] is FlowType.CONFIG_SUBENTRIES_FLOW
 
 
-class Refusal(NamedTuple):
-    """What AWS answers to an operation, and what the form then says."""
-
-    operation: str
-    code: str
-    errors: dict[str, str]
-    message: str = ""
-    told: Mapping[str, str] = {}
-
-
-REFUSALS = (
-    Refusal("GetCallerIdentity", "InvalidClientTokenId", {"secret_access_key": "invalid_auth"}),
-    Refusal("DetectFaces", "UnrecognizedClientException", {"secret_access_key": "invalid_auth"}),
-    Refusal("GetCallerIdentity", "SignatureDoesNotMatch", {"base": "clock_skew"}, "Signature expired: now"),
-    Refusal("DetectFaces", "SubscriptionRequiredException", {"base": "account_not_ready"}),
-    Refusal("HeadBucket", "404", {"bucket": "bucket_missing"}),
-    Refusal("PutObject", "AccessDenied", {"base": "missing_permission"}, told={"action": "s3:PutObject"}),
-    Refusal(
-        "IndexFaces",
-        "AccessDeniedException",
-        {"base": "missing_permission"},
-        told={"action": "rekognition:IndexFaces"},
-    ),
-    Refusal("DetectFaces", "ThrottlingException", {"base": "throttled"}),
-    Refusal("DetectFaces", "InternalServerError", {"base": "service_unavailable"}),
-    Refusal("CreateCollection", "LimitExceededException", {"base": "quota_exceeded"}),
-)
-
-
-async def test_what_aws_refuses_is_said_and_can_be_mended(hass: HomeAssistant, cloud: Cloud) -> None:
-    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
-    before = cloud.state()
-    for refusal in REFUSALS:
-        with cloud.failing(refusal.operation, refusal.code, refusal.message):
-            step = await answer(hass, step, SETTINGS)
-        assert step["errors"] == refusal.errors, refusal
-        assert refusal.told.items() <= step["description_placeholders"].items()
-        assert suggested(step)["bucket"] == BUCKET
-        assert hass.config_entries.async_entries(DOMAIN) == []
-        assert cloud.state() == before
-
-    step = await answer(hass, step, SETTINGS)
-    assert step["type"] == "create_entry"
-
-
 async def test_a_bucket_in_another_region_is_said_at_the_region(hass: HomeAssistant, cloud: Cloud) -> None:
     step = await answer(hass, await to_recognition(hass), choose("rekognition"))
     before = cloud.state()
@@ -228,26 +183,6 @@ async def test_a_missing_bucket_is_created_private_and_encrypted(
     assert set(public.values()) == {True}
     (rule,) = cloud.s3.get_bucket_encryption(**where)["ServerSideEncryptionConfiguration"]["Rules"]
     assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-
-
-async def test_a_mistake_is_said_at_its_field(hass: HomeAssistant, cloud: Cloud) -> None:
-    step = await answer(hass, await to_recognition(hass), choose("rekognition"))
-    before = cloud.state()
-    mistakes: tuple[tuple[dict[str, Any], dict[str, str]], ...] = (
-        ({"bucket": "My Photos"}, {"bucket": "invalid_bucket"}),
-        ({"bucket": "somebody-elses"}, {"bucket": "bucket_missing"}),
-        ({"collection": "my faces"}, {"collection": "invalid_collection"}),
-        ({"advanced": {"endpoint_url": "minio"}}, {"base": "invalid_endpoint"}),
-        ({"access_key_id": " "}, {"secret_access_key": "invalid_auth"}),
-        ({"secret_access_key": " "}, {"secret_access_key": "invalid_auth"}),
-    )
-    for entered, errors in mistakes:
-        step = await answer(hass, step, SETTINGS | entered)
-        assert step["errors"] == errors
-        assert hass.config_entries.async_entries(DOMAIN) == []
-        assert cloud.state() == before
-    step = await answer(hass, step, SETTINGS)
-    assert step["type"] == "create_entry"
 
 
 async def test_an_endpoint_that_does_not_answer(hass: HomeAssistant, cloud: Cloud) -> None:

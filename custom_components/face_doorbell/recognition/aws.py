@@ -227,7 +227,7 @@ def translated(settings: AwsSettings) -> Generator[None]:
 
 def _refusal(err: ClientError, settings: AwsSettings) -> RecognitionError:
     answer = err.response.get("Error", {})
-    code, message = answer.get("Code", ""), answer.get("Message", "")
+    code, message = answer.get("Code") or "", answer.get("Message") or ""  # either may be an empty element
     meta = err.response.get("ResponseMetadata", {})
     status = int(code) if code.isdecimal() else meta.get("HTTPStatusCode", 0)
     by_message = (row for fragment, row in _BY_MESSAGE.items() if fragment in message)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set as AbstractSet
 from contextlib import suppress
 from functools import partial
 import re
@@ -27,8 +27,10 @@ _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # S3's rules f
 _COLLECTION: Final = re.compile(
     r"[a-zA-Z0-9_.\-]{1,255}"
 )  # of the service model; botocore checks no patterns
-# What a permitted call answers about a picture without a face, or a user or face that does not exist.
-_PERMITTED: Final = frozenset({"photo_no_face", "collection_missing", "recognition_failed"})
+# What a permitted call answers about a picture without a face, or a user that does not exist.
+_PERMITTED: Final = frozenset({"photo_no_face", "collection_missing"})
+# And about a face that does not exist, for which AWS documents no error.
+_WITHOUT_FACE: Final = _PERMITTED | {"recognition_failed"}
 
 
 async def check(settings: AwsSettings, usage: Usage | None = None) -> None:
@@ -144,18 +146,24 @@ def _try_collection(
     _permitted(settings, here(rekognition.search_users_by_image, Image=image))
     _permitted(settings, here(rekognition.create_user, UserId=nobody))
     try:
-        _permitted(settings, here(rekognition.associate_faces, UserId=nobody, FaceIds=[no_face]))
-        _permitted(settings, here(rekognition.disassociate_faces, UserId=nobody, FaceIds=[no_face]))
+        _permitted(
+            settings, here(rekognition.associate_faces, UserId=nobody, FaceIds=[no_face]), _WITHOUT_FACE
+        )
+        _permitted(
+            settings, here(rekognition.disassociate_faces, UserId=nobody, FaceIds=[no_face]), _WITHOUT_FACE
+        )
     finally:
         _permitted(settings, here(rekognition.delete_user, UserId=nobody))
-    _permitted(settings, here(rekognition.delete_faces, FaceIds=[no_face]))
+    _permitted(settings, here(rekognition.delete_faces, FaceIds=[no_face]), _WITHOUT_FACE)
 
 
-def _permitted(settings: AwsSettings, call: Callable[[], object]) -> None:
-    """Make a call that may fail for any reason but a lack of permission."""
+def _permitted(
+    settings: AwsSettings, call: Callable[[], object], answers: AbstractSet[str] = _PERMITTED
+) -> None:
+    """Make a call with nothing in it, which may fail with these `answers`."""
     try:
         with translated(settings):
             call()
     except RecognitionError as err:
-        if err.key not in _PERMITTED:
+        if err.key not in answers:
             raise

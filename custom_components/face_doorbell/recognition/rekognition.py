@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 import logging
 import math
 import threading
@@ -39,6 +40,7 @@ LEAST_SIMILARITY: Final = (
 SHARP: Final = (
     20.0  # of AWS's 100, which it does not explain: portraits have 40 and more, visible blur less than 10
 )
+SYNC_TRIES: Final = 3  # another Home Assistant with the same collection is done by then
 AT_ONCE: Final = 8  # calls: below the 25 comparisons a second that every region allows
 
 
@@ -115,10 +117,15 @@ class RekognitionEngine:
 
     def _sync(self, gallery: Gallery) -> SyncReport:
         with self._syncing:
-            report, self._in_bucket = self._aws.run(
-                lambda clients: Index(clients, self._settings, gallery).sync()
-            )
+            report, self._in_bucket = self._aws.run(partial(self._sync_with, gallery))
             return report
+
+    def _sync_with(self, gallery: Gallery, clients: Clients) -> tuple[SyncReport, frozenset[Reference]]:
+        """Sync, and look again when somebody else was changing the same user; raises the errors of botocore."""
+        for _ in range(SYNC_TRIES - 1):
+            with suppress(clients.rekognition_sync.exceptions.ConflictException):
+                return Index(clients, self._settings, gallery).sync()
+        return Index(clients, self._settings, gallery).sync()
 
     def _forget_everyone(self, gallery: Gallery) -> SyncReport:
         with self._syncing:
@@ -197,6 +204,15 @@ class RekognitionEngine:
     async def _compare_with_all(self, jpeg: bytes, calls: Counter[str]) -> Sequence[FaceAnswer]:
         """Compare all faces with every reference photo, one call for each."""
         references = await self._references()
+        try:
+            return await self._compare_with_each(references, jpeg, calls)
+        except EngineSetupError:
+            self._in_bucket = None  # a photo may be gone: look before the next visit
+            raise
+
+    async def _compare_with_each(
+        self, references: Sequence[Reference], jpeg: bytes, calls: Counter[str]
+    ) -> Sequence[FaceAnswer]:
         async with self._target(jpeg, references) as target:
             # The first goes alone: when nobody is in the picture, there is no need for the others.
             answers = [await self._compare_with(reference, target, calls) for reference in references[:1]]
