@@ -94,6 +94,7 @@ async def main(line: Line, start: Start) -> None:
             _die()
 
     line.listen(lambda order: None)
+    await asyncio.to_thread(_choose_port, start.folder)
     async with _home_assistant(start.folder) as hass:
         hass.bus.async_listen(EVENT_STATE_CHANGED, changed)
         await async_setup_component(hass, DOMAIN, {})
@@ -109,11 +110,14 @@ async def main(line: Line, start: Start) -> None:
 
 def prepare(folder: Path) -> None:
     """Make the configuration folder of a household."""
-    storage = folder / ".storage"
-    storage.mkdir(parents=True)
-    server = {"server_host": ["127.0.0.1"], "server_port": free_port()}
-    (storage / "http").write_text(json.dumps({"version": 1, "key": "http", "data": server}))
+    (folder / ".storage").mkdir(parents=True)
     (folder / "custom_components").symlink_to(REPOSITORY / "custom_components")
+
+
+def _choose_port(folder: Path) -> None:
+    """Let Home Assistant listen where nobody does now: the port of its last life may have been taken since."""
+    server = {"server_host": ["127.0.0.1"], "server_port": free_port()}
+    (folder / ".storage" / "http").write_text(json.dumps({"version": 1, "key": "http", "data": server}))
 
 
 @asynccontextmanager
