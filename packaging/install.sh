@@ -62,8 +62,9 @@ add_user() {
     step "user $user"
     getent passwd $user >/dev/null ||
         useradd --system --user-group --no-create-home --home-dir "$state" --shell /usr/sbin/nologin $user
-    if ! getent group gpio >/dev/null; then # Debian
-        groupadd --system gpio
+    # Raspberry Pi OS has both; Debian has neither.
+    getent group gpio >/dev/null || groupadd --system gpio
+    if ! grep --quiet --recursive --no-messages 'GROUP="gpio"' /etc/udev/rules.d /usr/lib/udev/rules.d; then
         echo 'SUBSYSTEM=="gpio", GROUP="gpio", MODE="0660"' >$pin_rule
         ! systemd_runs || { udevadm control --reload && udevadm trigger --subsystem-match=gpio; }
     fi

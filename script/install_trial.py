@@ -40,6 +40,7 @@ RUNTIME: Final = Path("/run") / NAME
 UNIT: Final = Path("/etc/systemd/system") / f"{NAME}.service"
 WANTED: Final = UNIT.parent / "multi-user.target.wants" / UNIT.name
 AVAHI: Final = Path("/etc/avahi/services/face-doorbell.service")
+UDEV: Final = ("/etc/udev/rules.d", "/usr/lib/udev/rules.d")
 TRIAL_FOLDER: Final = Path("/var/tmp/face-doorbell-trial")  # noqa: S108 - root's own, on a machine made for this
 
 SIMULATED_LINES: Final = Path("/sys/devices/platform/gpio-sim.0/gpiochip0")
@@ -78,7 +79,6 @@ def try_install() -> None:
     checkout = listing(CHECKOUT)
     install()
     must(listing(CHECKOUT) == checkout, "the checkout is left as it was")
-    try_files()
     try_program()
     try_again()
     try_upgrades()
@@ -87,9 +87,10 @@ def try_install() -> None:
 
 
 def install() -> None:
-    """Run install.sh."""
+    """Run install.sh, and look at what it leaves."""
     say("install.sh")
     run(INSTALL)
+    try_files()
 
 
 def try_files() -> None:
@@ -104,6 +105,8 @@ def try_files() -> None:
         )
     must(COMMAND.resolve() == PROGRAM, f"{COMMAND} is the program")
     must(WANTED.resolve() == UNIT, "the service starts at boot")
+    rules = [rule.read_text() for folder in UDEV for rule in Path(folder).glob("*.rules")]
+    must(any('GROUP="gpio"' in rule for rule in rules), "the group gpio gets the pins")
     user = pwd.getpwnam(USER)
     groups = {grp.getgrgid(number).gr_name for number in os.getgrouplist(USER, user.pw_gid)}
     must(groups == {USER, "gpio", "video"}, f"{USER} is in the groups gpio and video and no other", groups)
