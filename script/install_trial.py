@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 import grp
 import hashlib
+import json
 import os
 from pathlib import Path
 import pwd
@@ -230,15 +231,17 @@ def try_service() -> None:
     say("watchdog")
     fed = shown("WatchdogTimestampMonotonic")
     until("the daemon feeds the watchdog", lambda: shown("WatchdogTimestampMonotonic") != fed)
-    died("STOP", "a daemon that hangs is ended by the watchdog and started anew")
+    died(signal.SIGSTOP, "a daemon that hangs is ended by the watchdog and started anew")
     say("killed while the buzzer sounds")
     if SIMULATED_LINES.exists():
         line(BUTTON, "pull").write_text("pull-down", encoding="ascii")
         until("a press sounds the buzzer", lambda: line(BUZZER, "value").read_text() == "1\n")
         line(BUTTON, "pull").write_text("pull-up", encoding="ascii")
+        if health()["camera"] == "ok":
+            until("the picture is searched for faces", lambda: health()["faces_ms"] is not None)
         # As the kernel of a Pi does: what was on stays on when its program is gone.
         line(BUZZER, "pull").write_text("pull-up", encoding="ascii")
-    died("KILL", "a killed daemon is started anew")
+    died(signal.SIGKILL, "a killed daemon is started anew")
     must("status=0" in shown("ExecStopPost"), "the outputs were switched off before", shown("ExecStopPost"))
     if SIMULATED_LINES.exists():
         must(line(BUZZER, "value").read_text() == "0\n", "the buzzer is silent")
@@ -292,11 +295,20 @@ def try_confinement() -> None:
     must((status["NoNewPrivs"], status["Seccomp"]) == ("1", "2"), "its system calls are filtered")
 
 
-def died(how: str, then: str) -> None:
+def died(how: signal.Signals, then: str) -> None:
     """Send the daemon a signal; wait until systemd has started another one that is ready."""
     old = pid()
-    run("kill", f"-{how}", old)
+    os.kill(int(old), how)
     until(then, lambda: shown("ActiveState") == "active" and pid() not in ("0", old))
+
+
+def health() -> dict[str, object]:
+    """Return what the running daemon says of itself."""
+    asking = f"asyncio.run(ask(pathlib.Path('{STATE}'), 'GET', 'health'))"
+    imports = "import asyncio, json, pathlib; from pi_bridge.control import ask"
+    said = output(TARGET / "bin" / "python", "-c", f"{imports}; print(json.dumps({asking}))")
+    answer: dict[str, object] = json.loads(said)
+    return answer
 
 
 def shown(what: str) -> str:
