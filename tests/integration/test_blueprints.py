@@ -207,14 +207,21 @@ async def test_notify_has_a_text_for_everything(
     assert told[-1].data["message"] == message
 
 
+@pytest.mark.parametrize(
+    ("photo_count", "message"),
+    [
+        (1, "From now on Carl is known"),
+        (0, "This was Carl. The picture is not good enough to know Carl by"),
+    ],
+)
 async def test_the_reply_to_who_is_this_names_the_stranger(
-    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, press: Press, photo_count: int, message: str
 ) -> None:
     named: list[ServiceCall] = async_mock_service(
         hass,
         "face_doorbell",
         "name_visitor",
-        response={"name": "Carl"},
+        response={"name": "Carl", "photos": photo_count},
         supports_response=SupportsResponse.OPTIONAL,
     )
     device, told = phone(hass, "Phone")
@@ -228,7 +235,7 @@ async def test_the_reply_to_who_is_this_names_the_stranger(
 
     visit_id = state(hass, VISITOR).attributes["visit_id"]
     assert [call.data for call in named] == [{"visit_id": visit_id, "person": "Carl"}]
-    assert told[-1].data["message"] == "From now on Carl is known"
+    assert told[-1].data["message"] == message
     assert told[-1].data["data"] == {"tag": visit_id}
 
 
