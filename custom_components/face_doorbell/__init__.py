@@ -127,16 +127,18 @@ async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> No
     recognizer = make_recognizer(hass, entry)
     try:
         await _match_visits(hass, entry)
-        await recognizer.start(person_names(entry))
+        try:
+            await recognizer.start(person_names(entry))
+        finally:
+            if recognizer.forgotten:
+                async_drop_persons(hass, entry, recognizer.forgotten)
+                await _match_visits(hass, entry)
     except RecognitionError as err:
         # A doorbell that recognizes by itself stands in until AWS can be reached.
         if not (isinstance(err, ENGINE_ERRORS) and doorbell_stands_in(hass, entry)):
             await recognizer.close()
             failed = ConfigEntryAuthFailed if isinstance(err, EngineAuthError) else ConfigEntryNotReady
             raise failed(**recognition_error_text(err)) from err
-    if recognizer.forgotten:
-        async_drop_persons(hass, entry, recognizer.forgotten)
-        await _match_visits(hass, entry)
     _drop_strays(hass, entry)
     entry.runtime_data = recognizer
     async_apply_options(hass, entry)

@@ -174,6 +174,23 @@ async def test_device_and_entities_go_with_the_person(
     assert stored.names == []
 
 
+async def test_who_was_removed_just_before_a_crash_does_not_come_back(
+    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, joe: str
+) -> None:
+    """Home Assistant writes down a second later only that somebody is gone."""
+    visit = await ring(hass, bridge, "biden")
+    (subentry,) = entry.subentries.values()
+    await act(hass, "remove_person", {"person": "Joe"})
+    hass.config_entries.async_add_subentry(entry, subentry)
+    await hass.async_block_till_done()
+    assert entry.subentries == {}
+    assert device_of(hass, entry, joe) is None
+    assert entry.runtime_data.persons == ()
+    stored = hass.data[VISITS].get(visit.visit_id)
+    assert stored
+    assert stored.names == []
+
+
 # The form
 
 
