@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 import json
 import logging
@@ -60,6 +60,7 @@ class Bridge:
         self._pictures: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._frame_times: deque[int] = deque(maxlen=FRAMES_FOR_RATE)
         self._faces_ms: float | None = None
+        self._booted: datetime | None = None  # by a client's clock
         self._tasks: asyncio.TaskGroup | None = None
         self.boot = clock.boot_id
         self.faces = faces
@@ -246,7 +247,18 @@ class Bridge:
     @property
     def quiet(self) -> bool:
         """Whether these are quiet hours, in which the doorbell does not sound by itself."""
-        return self.chime.is_quiet(self._clock)
+        return self.chime.is_quiet(self._now)
+
+    def take_time(self, now: datetime) -> None:
+        """Take a client's word for what time it is: a Pi without battery may have no network time either."""
+        self._booted = now - timedelta(milliseconds=self._clock.uptime_ms())
+
+    @property
+    def _now(self) -> datetime | None:
+        """What time it is; None as long as neither this machine nor a client has known it since boot."""
+        if self._clock.synchronized:
+            return self._clock.now()
+        return self._booted and self._booted + timedelta(milliseconds=self._clock.uptime_ms())
 
     async def choose_chime(self, chime: Chime) -> None:
         """Sound so from now on, and after a restart too; raises JournalError."""

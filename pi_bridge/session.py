@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 import json
 import time
 from typing import Any, Final
@@ -29,8 +30,19 @@ def _number(value: object) -> int:
     return value
 
 
+def _moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise vol.Invalid("not a moment") from error
+    if moment.tzinfo is None:
+        raise vol.Invalid("a moment without a time zone")
+    return moment
+
+
 _REQUESTS: Final = {
     "ack": vol.Schema({vol.Required("seq"): _number}, extra=vol.REMOVE_EXTRA),
+    "time": vol.Schema({vol.Required("now"): _moment}, extra=vol.REMOVE_EXTRA),
     "do": vol.Schema(
         {
             vol.Required("id"): _number,
@@ -129,6 +141,9 @@ class Session:
             return _failed(request["id"], "bad_request", str(error))
         if kind == "ack":
             self._bridge.ack(self._client.token_hash, asked["seq"])
+            return None
+        if kind == "time":
+            self._bridge.take_time(asked["now"])
             return None
         try:
             match kind:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 import sqlite3
 from typing import Any
@@ -148,6 +148,27 @@ async def test_beyond_quiet_hours_the_doorbell_answers_with_a_sound(door: Door) 
 async def play(line: Line, output: str, **more: Any) -> None:
     await line.send(type="do", id=2, output=output, pattern="on", for_ms=60_000, **more)
     assert (await line.answer(2))["type"] == "done"
+
+
+async def test_a_client_tells_the_time_to_a_bridge_that_does_not_know_it(door: Door) -> None:
+    await door.choose(quiet=NIGHT)
+    door.clock.synchronized, door.clock.wrong_by = False, timedelta(days=-400)
+    async with door.home.listen() as line:
+        await line.send(type="time", now="2026-11-27T22:30:00+01:00")
+        await line.ack(0)
+        door.bridge.press()
+        assert door.sounds == Pattern.OFF
+        await line.send(type="time", now="2026-11-27T06:30:00Z")
+        await line.ack(0)
+        door.bridge.press()
+        assert door.sounds == Pattern.ON
+
+
+async def test_who_tells_no_proper_time_is_sent_away(door: Door) -> None:
+    for now in ("half past ten", "2026-11-27T22:30:00", 5):
+        async with door.home.listen() as line:
+            await line.send(type="time", now=now)
+            assert await line.ended() == 1008
 
 
 async def test_who_does_not_know_the_time_rings(door: Door) -> None:

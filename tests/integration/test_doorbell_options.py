@@ -1,13 +1,14 @@
 """What a doorbell sounds and answers, chosen in its options and heard on the real bridge."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -171,6 +172,21 @@ async def test_quiet_hours_hold_while_home_assistant_is_away(
     set_hour(clock, 8)
     bridge.press()
     assert playing(bridge) == {Output.BUZZER: Pattern.ON}
+
+
+async def test_a_doorbell_without_network_time_goes_by_home_assistant(
+    hass: HomeAssistant, bridge: RunningBridge, clock: FakeClock, door: MockConfigEntry
+) -> None:
+    clock.synchronized = False
+    # From a minute ago: it is always quiet now.
+    start = dt_util.now() - timedelta(minutes=1)
+    end = start + timedelta(hours=1)
+    quiet = {"quiet_from": f"{start:%H:%M:%S}", "quiet_until": f"{end:%H:%M:%S}"}
+    await choose(hass, door, "chime", chime_tone="on", **quiet)
+
+    bridge.press()
+
+    assert playing(bridge) == {}
 
 
 async def test_the_doorbell_keeps_what_it_has_until_somebody_chooses(

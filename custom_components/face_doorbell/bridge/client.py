@@ -183,6 +183,7 @@ class BridgeClient:
         try:
             hello = await connection.read_hello()
             check_api(hello.api)
+            await connection.tell_time()
         except BaseException:
             await connection.close()
             raise

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from itertools import count
 from typing import Final
 
@@ -60,6 +61,10 @@ class Connection:
     async def ack(self, seq: int) -> None:
         """Tell the bridge that the visits of all rings up to `seq` are stored."""
         await self._send({"type": "ack", "seq": seq})
+
+    async def tell_time(self) -> None:
+        """Tell the bridge what time it is; a Pi may not know."""
+        await self._send({"type": "time", "now": datetime.now(UTC).isoformat()})
 
     async def do(self, output: Output, tone: str, for_ms: int | None = None, *, chime: bool = False) -> None:
         """Play a pattern or melody on an output for so many milliseconds (none for `off`, or for a melody once).
