@@ -21,6 +21,9 @@ from .model import API_VERSION, BridgeState, Burst, Output, Ring, RingEvent, Rin
 
 HEARTBEAT_S: Final = 10.0  # with the wait for the pong, half as long, a dead link is noticed after 15 s
 MAX_MESSAGE_BYTES: Final = 4096  # many times the longest message that a client has to say
+YEARS: Final = range(
+    2020, 2200
+)  # of a client's clock; at the ends of Python's calendar there is no arithmetic
 CLOSE_TIMEOUT_S: Final = 1.0  # a client that is asked to leave answers at once, or is gone
 
 
@@ -31,12 +34,14 @@ def _number(value: object) -> int:
 
 
 def _moment(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise vol.Invalid("not a moment")
     try:
-        moment = datetime.fromisoformat(str(value))
+        moment = datetime.fromisoformat(value)
     except ValueError as error:
         raise vol.Invalid("not a moment") from error
-    if moment.tzinfo is None:
-        raise vol.Invalid("a moment without a time zone")
+    if moment.tzinfo is None or moment.year not in YEARS:
+        raise vol.Invalid("not a moment of our time with its time zone")
     return moment
 
 

@@ -44,16 +44,18 @@ def _is_valid(message: object) -> bool:
             return _is_number(number)
         case {"type": "do", "id": number, "output": str(output), "pattern": str(pattern)}:
             return _is_number(number) and output in OUTPUTS and pattern in PATTERNS
-        case {"type": "chime", "id": number}:
+        case {"type": "chime", "id": number, **fields}:
             return _is_number(number) and all(
-                isinstance(message.get(key), kind)
+                isinstance(fields.get(key), kind)
                 for key, kind in (("tone", str | None), ("for_ms", int | None), ("quiet", dict | None))
             )
+        case {"type": "time", "now": str()}:
+            return True
         case _:
             return False
 
 
-TYPES: Final = ("ack", "do", "press", "chime")
+TYPES: Final = ("ack", "do", "press", "chime", "time")
 
 _words = st.sampled_from([*OUTPUTS, *PATTERNS, *TYPES, "hello", "ring"])
 _fields = {
@@ -64,6 +66,7 @@ _fields = {
     "for_ms": _json,
     "tone": _json,
     "quiet": _json,
+    "now": _json,
 }
 
 MESSAGES: Final = (
@@ -89,6 +92,7 @@ COMMANDS: Final = (
     '{"type": "do", "id": 7, "output": "green", "pattern": "blink", "for_ms": 5000}',
     '{"type": "press", "id": 8}',
     '{"type": "chime", "id": 9, "tone": "on", "quiet": {"start": "22:00", "end": "07:00", "zone": "Europe/Paris"}}',
+    '{"type": "time", "now": "2026-11-22T18:33:20.123+00:00"}',
 )
 
 

@@ -165,7 +165,7 @@ async def test_a_client_tells_the_time_to_a_bridge_that_does_not_know_it(door: D
 
 
 async def test_who_tells_no_proper_time_is_sent_away(door: Door) -> None:
-    for now in ("half past ten", "2026-11-27T22:30:00", 5):
+    for now in ("half past ten", "2026-11-27T22:30:00", "0001-01-01T00:00Z", "9999-12-31T23:59-12:00", 5):
         async with door.home.listen() as line:
             await line.send(type="time", now=now)
             assert await line.ended() == 1008
