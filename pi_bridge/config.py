@@ -84,8 +84,12 @@ def _hosts(value: object) -> tuple[str, ...]:
     return tuple(_host(item) for item in value)
 
 
-def _tone(value: str) -> Tone:
-    return Melody(value) if value in tuple(Melody) else Pattern(value)
+def _tone(value: object) -> Tone:
+    tones: tuple[Tone, ...] = (*Pattern, *Melody)
+    for tone in tones:
+        if tone == value:
+            return tone
+    raise vol.Invalid("not a tone")
 
 
 def _whole(low: int, high: int) -> Rule:
@@ -168,7 +172,7 @@ class BuzzerConfig:
     )
     pattern: Tone = _key(  # noqa: RUF009 - declares a field
         Pattern.ON,
-        Rule(vol.Coerce(_tone), _one_of(*Pattern, *Melody).allowed),
+        Rule(_tone, _one_of(*Pattern, *Melody).allowed),
         "How it sounds at a press, unless Home Assistant says otherwise; off: silent; from ding_dong on: passive only",
     )
     ring_ms: int = _key(
