@@ -129,16 +129,32 @@ class HomeAssistant:
                 code = (await response.json())["auth_code"]
             else:  # the owner is there from an earlier start
                 code = await self._login_code(session, client)
-        grant = client | {"grant_type": "authorization_code", "code": code}
+        return await self._token(session, client, code)
+
+    async def _token(self, session: aiohttp.ClientSession, client: Mapping[str, str], code: str) -> str:
+        grant = {**client, "grant_type": "authorization_code", "code": code}
         async with session.post(f"{self.url}/auth/token", data=grant) as response:
             token: str = (await response.json())["access_token"]
             return token
 
-    async def _login_code(self, session: aiohttp.ClientSession, client: Mapping[str, str]) -> str:
+    async def token_of(self, username: str, password: str) -> str:
+        """Log another user in; return an access token."""
+        client = {"client_id": f"{self.url}/"}
+        async with aiohttp.ClientSession() as session:
+            code = await self._login_code(session, client, username, password)
+            return await self._token(session, client, code)
+
+    async def _login_code(
+        self,
+        session: aiohttp.ClientSession,
+        client: Mapping[str, str],
+        username: str = USERNAME,
+        password: str = PASSWORD,
+    ) -> str:
         start = {**client, "handler": ["homeassistant", None], "redirect_uri": f"{self.url}/"}
         async with session.post(f"{self.url}/auth/login_flow", json=start) as response:
             flow = (await response.json())["flow_id"]
-        answer = {**client, "username": USERNAME, "password": PASSWORD}
+        answer = {**client, "username": username, "password": password}
         async with session.post(f"{self.url}/auth/login_flow/{flow}", json=answer) as response:
             code: str = (await response.json())["result"]
             return code

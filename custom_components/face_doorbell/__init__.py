@@ -14,6 +14,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from .bridge import BridgeError
 from .budget import async_get_budget
+from .cards import async_setup_cards
 from .const import DOMAIN, MANUFACTURER, EntryKind
 from .coordinator import DoorbellCoordinator, bridge_client
 from .engines import doorbell_stands_in, make_recognizer, storage
@@ -30,16 +31,17 @@ from .errors import recognition_error_text
 from .follow import async_apply_options, async_follow_options
 from .gallery_actions import GalleryDownloadView
 from .naming import async_drop_persons
-from .panel import async_setup_frontend
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
 from .recognition.fallback import ENGINE_ERRORS
 from .repairs import async_bridge_is_well
 from .services import async_setup_services
+from .sidebar import async_setup_sidebar
 from .trouble import async_take_back
 from .upkeep import async_keep_in_sync
 from .views import FaceThumbnailView, PersonPhotoView, VisitPictureView, VisitThumbnailView
 from .visits import PICTURES, VISITS, VisitFilter, VisitLog, VisitPictures
 from .websocket_api import async_setup_websocket_api
+from .websocket_people import async_setup_websocket_people
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,7 +83,9 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
         hass.http.register_view(view)
     async_setup_services(hass)
     async_setup_websocket_api(hass)
-    await async_setup_frontend(hass)
+    async_setup_websocket_people(hass)
+    await async_setup_cards(hass)
+    await async_setup_sidebar(hass)
     return True
 
 

@@ -22,12 +22,12 @@ async def async_check_report(hass: HomeAssistant, check: SelfCheck, rule: Rule) 
     def say(key: str, placeholders: Mapping[str, object]) -> str:
         return texts[f"{prefix}{key}"].format_map(placeholders)
 
-    lines = [say(key, placeholders) for key, placeholders in _findings(check, rule)]
+    lines = [say(key, placeholders) for key, placeholders in findings(check, rule)]
     return say("check_title", {}), "\n".join(f"- {line}" for line in lines)
 
 
-def _findings(check: SelfCheck, rule: Rule) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """Yield the keys of the sentences, and what to fill in."""
+def findings(check: SelfCheck, rule: Rule) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield the keys of the sentences in `common`, and what to fill in."""
     if not check.tested:
         yield "check_nothing", {}
     else:

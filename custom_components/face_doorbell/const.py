@@ -21,6 +21,9 @@ CONF_KIND: Final = "kind"
 CONF_FINGERPRINT: Final = "fingerprint"
 DEFAULT_PORT: Final = 8467
 
+# Doorbell entry: option, whether it is on the dashboard in the sidebar (on unless told)
+CONF_DASHBOARD: Final = "dashboard"
+
 # Recognition entry: data
 CONF_ENGINE: Final = "engine"
 CONF_ACCESS_KEY_ID: Final = "access_key_id"

@@ -1,26 +1,30 @@
 """The dashboard as Home Assistant's frontend reads it, made of what there is: doors, persons and their entities.
 
-Pure: `build_dashboard` takes what `panel.py` has read from the registries. Nothing in here knows an entity id.
+Pure: `build_dashboard` takes what `dashboard_source.py` has read from the registries. No entity id is known in here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 # What the frontend reads is JSON of its own making.
 type Config = dict[str, Any]
 
-CARD: Final = "custom:face-doorbell-visits"
+VISITS_CARD: Final = "custom:face-doorbell-visits"
+PEOPLE_CARD: Final = "custom:face-doorbell-people"
+PEOPLE_PATH: Final = "people"
+
 BANNER_S: Final = 120  # how long the banner says that somebody is at the door; nobody waits longer
+FIRST_VISITS: Final = 8  # as many as leave the rest of the view in reach on a phone
 
 ACTIVITY_HOURS: Final = 72
 
 # The entities of a door, by their keys; whatever else it has stands under "Health".
-_BADGES: Final = ("last_visitor", "recognized")
 _EVENTS: Final = ("doorbell", "visitor")
 _PICTURES: Final = ("camera", "last_visitor_picture")
+_LAST_VISITOR: Final = ("last_visitor", "recognized")
 _CONTROLS: Final = ("recognition", "test_ring", "green_led", "red_led", "buzzer")
-_PLACED: Final = frozenset({*_BADGES, *_EVENTS, *_PICTURES, *_CONTROLS})
+_PLACED: Final = frozenset({*_EVENTS, *_PICTURES, *_LAST_VISITOR, *_CONTROLS})
 
 _NAME_OF_ENTITY: Final[Config] = {"type": "entity"}  # without the door's name, which stands above
 _NAME_OF_DEVICE: Final[Config] = {"type": "device"}
@@ -44,26 +48,48 @@ class Member:
     entities: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What stands below a heading; nothing of it is shown when there are no cards."""
+
+    heading: str
+    icon: str
+    cards: Iterable[Config]
+    badge: str | None = None  # an entity beside the heading
+
+
 def build_dashboard(
-    doors: Sequence[Door], members: Sequence[Member], texts: Mapping[str, str], *, with_card: bool
+    doors: Sequence[Door],
+    members: Sequence[Member],
+    texts: Mapping[str, str],
+    admins: Sequence[str] = (),
 ) -> Config:
-    """Return the dashboard: one view a door.
+    """Return the dashboard: one view a door, and one for the users who may change people.
 
-    `texts` are those of the translations whose keys start with `dashboard_`, without that. The card needs our
-    JavaScript; without it the activity says who was there.
+    `texts` are those of the translations whose keys start with `dashboard_`, without that. `admins` are the ids of
+    these users, nobody when there is no recognition. Two cards need our JavaScript; where it is not loaded, as on a
+    Cast device, the others still show camera, last visitor and activity.
     """
-    return {"views": [_view(door, members, texts, with_card=with_card) for door in doors]}
+    views = [_view(door, members, texts) for door in doors]
+    if views and admins:
+        views.append(_people_view(texts, admins))
+    return {"views": views}
 
 
-def _view(door: Door, members: Sequence[Member], texts: Mapping[str, str], *, with_card: bool) -> Config:
+def _view(door: Door, members: Sequence[Member], texts: Mapping[str, str]) -> Config:
+    last_visitor = _Part(
+        texts["last_visitor"], "mdi:account-box", _last_visitor(door), door.entities.get("recognized")
+    )
     sections = [
-        _section(texts["at_the_door"], "mdi:doorbell-video", _live(door, texts), span=2),
-        _section(texts["last_visitor"], "mdi:account-box", _last_visitor(door)),
-        _section(texts["visits"], "mdi:account-clock", _visits(door) if with_card else (), span=2),
-        _section(texts["people"], "mdi:account-group", _people(members)),
-        _section(texts["activity"], "mdi:format-list-bulleted", _activity(door), span=2),
-        _section(texts["controls"], "mdi:tune-variant", _tiles(door, _CONTROLS)),
-        _section(texts["health"], "mdi:heart-pulse", _tiles(door, sorted(door.entities.keys() - _PLACED))),
+        _section(_Part(texts["at_the_door"], "mdi:doorbell-video", _live(door, texts)), span=2),
+        _section(last_visitor),
+        _section(_Part(texts["visits"], "mdi:account-clock", _visits(door)), span=2),
+        _section(
+            _Part(texts["people"], "mdi:account-group", _people(members)),
+            _Part(texts["controls"], "mdi:tune-variant", _controls(door)),
+            _Part(texts["activity"], "mdi:format-list-bulleted", _activity(door)),
+            _Part(texts["health"], "mdi:heart-pulse", _health(door)),
+        ),
     ]
     return {
         "title": door.name,
@@ -71,28 +97,44 @@ def _view(door: Door, members: Sequence[Member], texts: Mapping[str, str], *, wi
         "type": "sections",
         "max_columns": 3,
         "dense_section_placement": True,
-        "badges": [
-            {"type": "entity", "entity": entity, "name": _NAME_OF_ENTITY}
-            for entity in _present(door, _BADGES)
-        ],
         "sections": [section for section in sections if section],
     }
 
 
-def _section(heading: str, icon: str, cards: Iterator[Config] | tuple[()], span: int = 1) -> Config | None:
+def _people_view(texts: Mapping[str, str], admins: Sequence[str]) -> Config:
+    card = {"type": PEOPLE_CARD, "grid_options": _WIDE}
+    return {
+        "title": texts["people"],
+        "path": PEOPLE_PATH,
+        "type": "sections",
+        "max_columns": 2,
+        "visible": [{"user": user_id} for user_id in admins],
+        "sections": [{"type": "grid", "column_span": 2, "cards": [card]}],
+    }
+
+
+def _section(*parts: _Part, span: int = 1) -> Config | None:
     """Return a section, None when nothing is in it."""
-    inside = list(cards)
-    if not inside:
-        return None
-    title = {"type": "heading", "heading": heading, "icon": icon}
-    return {"type": "grid", "column_span": span, "cards": [title, *inside]}
+    cards = [card for part in parts for card in _headed(part)]
+    return {"type": "grid", "column_span": span, "cards": cards} if cards else None
+
+
+def _headed(part: _Part) -> Iterator[Config]:
+    cards = list(part.cards)
+    if not cards:
+        return
+    heading: Config = {"type": "heading", "heading": part.heading, "icon": part.icon}
+    if part.badge:
+        heading["badges"] = [{"type": "entity", "entity": part.badge}]
+    yield heading
+    yield from cards
 
 
 def _live(door: Door, texts: Mapping[str, str]) -> Iterator[Config]:
     if doorbell := door.entities.get("doorbell"):
         yield {
             "type": "markdown",
-            "content": _banner(doorbell, texts),
+            "content": _banner(doorbell, door.entities.get("visitor"), texts),
             "text_only": True,
             "show_empty": False,
             "grid_options": _WIDE,
@@ -108,13 +150,27 @@ def _live(door: Door, texts: Mapping[str, str]) -> Iterator[Config]:
         }
 
 
-def _banner(doorbell: str, texts: Mapping[str, str]) -> str:
-    """Return a template that is empty unless somebody has just rung."""
+def _banner(doorbell: str, visitor: str | None, texts: Mapping[str, str]) -> str:
+    """Return a template that is empty unless somebody has just rung, and tells who it is as soon as that is known.
+
+    Home Assistant renders what asks for `now()` anew each minute, so it goes away by itself.
+    """
+    somebody, known = (
+        texts["banner"],
+        texts["banner_known"].replace("{names}", "{{ names | join(', ') | e }}"),
+    )
+    answer = (
+        f"{{% set names = state_attr('{visitor}', 'names') or []"
+        f" if state_attr('{visitor}', 'visit_id') == state_attr('{doorbell}', 'visit_id') else [] %}}"
+        if visitor
+        else "{% set names = [] %}"
+    )
     return (
         f"{{% set rang = states('{doorbell}') | as_datetime(none) %}}"
         f"{{% if rang and is_state_attr('{doorbell}', 'event_type', 'ring')"
-        f" and (now() - rang).total_seconds() < {BANNER_S} %}}"
-        f'<ha-alert alert-type="info">{texts["banner"]}</ha-alert>'
+        f" and (now() - rang).total_seconds() < {BANNER_S} %}}{answer}"
+        f"<ha-alert alert-type=\"{{{{ 'success' if names else 'info' }}}}\">"
+        f"{{% if names %}}{known}{{% else %}}{somebody}{{% endif %}}</ha-alert>"
         "{% endif %}"
     )
 
@@ -129,11 +185,16 @@ def _last_visitor(door: Door) -> Iterator[Config]:
             "grid_options": _WIDE,
         }
     yield from _tiles(door, ("last_visitor",), grid_options=_WIDE)
-    yield from _tiles(door, _EVENTS, state_content=["event_type", "state"], grid_options=_WIDE)
+    yield from _tiles(door, ("visitor",), state_content="state", grid_options=_WIDE)  # how long ago
 
 
 def _visits(door: Door) -> Iterator[Config]:
-    yield {"type": CARD, "device_id": door.device_id, "grid_options": _WIDE}
+    yield {
+        "type": VISITS_CARD,
+        "device_id": door.device_id,
+        "limit": FIRST_VISITS,
+        "grid_options": _WIDE,
+    }
 
 
 def _people(members: Sequence[Member]) -> Iterator[Config]:
@@ -152,13 +213,29 @@ def _people(members: Sequence[Member]) -> Iterator[Config]:
             yield {"type": "tile", "entity": last_seen, "name": name, "grid_options": _HALF}
 
 
+def _controls(door: Door) -> Iterator[Config]:
+    for key in _CONTROLS:
+        # When a button was pressed last says nothing; to press it, a tap is to be enough.
+        more = {"hide_state": True, **_press(door.entities.get(key))} if key == "test_ring" else {}
+        yield from _tiles(door, (key,), **more)
+
+
+def _press(button: str | None) -> Config:
+    press = {"action": "perform-action", "perform_action": "button.press", "target": {"entity_id": [button]}}
+    return {"tap_action": press, "icon_tap_action": press} if button else {}
+
+
+def _health(door: Door) -> Iterator[Config]:
+    return _tiles(door, sorted(door.entities.keys() - _PLACED), grid_options=_WIDE)
+
+
 def _activity(door: Door) -> Iterator[Config]:
     if entities := list(_present(door, (*_EVENTS, "last_visitor"))):
         yield {
             "type": "logbook",
             "hours_to_show": ACTIVITY_HOURS,
             "target": {"entity_id": entities},
-            "grid_options": {**_WIDE, "rows": 8},
+            "grid_options": {**_WIDE, "rows": 6},
         }
 
 

@@ -1,4 +1,4 @@
-"""The options of a doorbell: what it sounds at a press and when not, and what it answers to each outcome."""
+"""The options of a doorbell: what it sounds and when not, what it answers to each outcome, and where it is shown."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,6 +8,7 @@ from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult, Opt
 from homeassistant.const import UnitOfTime
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -21,13 +22,16 @@ import voluptuous as vol
 from .answers import CONF_ANSWERS, chosen_answer
 from .bridge import BridgeConnectionError, BridgeError, BridgeRefusedError, Pattern
 from .chime import AS_ON_THE_PI, CONF_QUIET_FROM, CONF_QUIET_UNTIL, CONF_SECONDS, CONF_TONE, chosen_chime
+from .const import CONF_DASHBOARD
 from .coordinator import DoorbellCoordinator
 from .model import Outcome
 
 LONGEST_CHIME_S: Final = 10  # the bridge lets a press sound no longer
 LONGEST_ANSWER_S: Final = 60  # the bridge lets the buzzer sound no longer
 
-STEPS: Final = ("chime", "answers")
+STEPS: Final = ("chime", "answers", "dashboard")
+
+DASHBOARD_SCHEMA: Final = vol.Schema({vol.Required(CONF_DASHBOARD, default=True): BooleanSelector()})
 
 
 def _seconds(longest: float) -> NumberSelector:
@@ -106,6 +110,15 @@ class DoorbellOptionsFlow(OptionsFlow):
             fields = {vol.Required(key, default=usual[key]): choice for key, choice in outputs.items()}
             schema[vol.Required(outcome.value)] = section(vol.Schema(fields))
         return self.async_show_form(step_id="answers", data_schema=vol.Schema(schema))
+
+    async def async_step_dashboard(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask whether it is on the dashboard in the sidebar."""
+        if user_input is not None:
+            return self._save(user_input)
+        options = self.config_entry.options
+        return self.async_show_form(
+            step_id="dashboard", data_schema=self.add_suggested_values_to_schema(DASHBOARD_SCHEMA, options)
+        )
 
     @property
     def _door(self) -> DoorbellCoordinator:

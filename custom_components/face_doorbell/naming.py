@@ -5,6 +5,8 @@ The one way to do it for actions, the WebSocket API and flows; they see to it th
     named = await async_name_visitor(hass, visit_id, 0, name="Ann")    # or person_id=…; by default the whole group
     visit = await async_not_this_person(hass, visit_id, 0)             # a stranger after all
     visit = await async_forget_visit(hass, visit_id)                   # with its pictures
+    person = await async_enrol_photo(hass, jpeg, name="Ann")            # or person_id=…, one photo more
+    person = await async_remove_photos(hass, person_id, [photo_id])
     person = await async_rename_person(hass, person_id, "Anna")
     removal = await async_remove_person(hass, person_id)               # everywhere, and tells where
     removal = await async_forget_everyone(hass)                        # persons, photos, visits, pictures, index
@@ -16,7 +18,7 @@ Errors are RecognitionErrors, whose keys have texts in `exceptions`: VisitError 
 the others are failures. What the user can mend has changed nothing.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -139,6 +141,34 @@ async def async_forget_visit(hass: HomeAssistant, visit_id: str) -> Visit:
     with disk_errors():
         await hass.data[VISITS].async_forget([visit_id])
     return visit
+
+
+async def async_enrol_photo(
+    hass: HomeAssistant,
+    photo: bytes,
+    *,
+    person_id: str | None = None,
+    name: str = "",
+    face: int | None = None,
+    force: bool = False,
+) -> Person:
+    """Add a photo to a person, or a new person of this name with it; `face` as for `Recognizer.enrol`."""
+    entry = await async_loaded_recognition(hass)
+    recognizer = entry.runtime_data
+    faces = {} if face is None else {0: face}
+    if person_id is not None:
+        return await recognizer.add_photos(person_id, [photo], faces=faces, force=force)
+    person = await recognizer.enrol(name, [photo], faces=faces, force=force)
+    async_add_person(hass, entry, person)
+    return person
+
+
+async def async_remove_photos(hass: HomeAssistant, person_id: str, photo_ids: Collection[str]) -> Person:
+    """Remove photos of a person, but not the last one: who has none cannot be recognized."""
+    entry = await async_loaded_recognition(hass)
+    if {photo.id for photo in entry.runtime_data.person(person_id).photos} <= set(photo_ids):
+        raise PersonError("last_photo")
+    return await entry.runtime_data.remove_photos(person_id, photo_ids)
 
 
 async def async_rename_person(hass: HomeAssistant, person_id: str, name: str) -> Person:

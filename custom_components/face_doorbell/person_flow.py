@@ -36,6 +36,7 @@ from .advice import async_advice
 from .const import CONF_PERSON_ENTITY, CONF_PERSON_ID
 from .entries import RecognitionEntry
 from .media import async_read_media, async_read_upload
+from .naming import async_remove_photos
 from .recognition import images
 from .recognition.errors import PersonError, PhotoDoubtError, PhotoRefusedError, RecognitionError
 from .recognition.gallery import NewPhoto, Person, Photo
@@ -201,9 +202,7 @@ class PersonFlow(ConfigSubentryFlow):
         errors: dict[str, RecognitionError] = {}
         if user_input is not None:
             try:
-                if len(set(user_input[CONF_PHOTOS])) == len(photos):
-                    raise PersonError("last_photo")
-                person = await recognizer.remove_photos(self._person_id, user_input[CONF_PHOTOS])
+                person = await async_remove_photos(self.hass, self._person_id, user_input[CONF_PHOTOS])
             except RecognitionError as err:
                 errors = {_field(err): err}
             else:

@@ -11,8 +11,8 @@ from .naming import Removal
 from .recognition.gallery import Person
 from .recognition.gate import advice, look_alikes
 from .recognition.self_check import SelfCheck
-from .views import face_thumbnail_url, picture_thumbnail_url, picture_url
-from .visits import Visit, VisitFace
+from .views import face_thumbnail_url, photo_url, picture_thumbnail_url, picture_url
+from .visits import VISITS, Visit, VisitFace, VisitFilter
 
 
 @callback
@@ -47,6 +47,30 @@ def public_visit(hass: HomeAssistant, visit: Visit) -> JsonObjectType:
 def public_person(person: Person) -> JsonObjectType:
     """Return a person without photos."""
     return {"person_id": person.id, "name": person.name, "photos": len(person.photos)}
+
+
+@callback
+def public_member(hass: HomeAssistant, person: Person) -> JsonObjectType:
+    """Return a person with photos, for administrators; the addresses need a login, or are to be signed."""
+    wanted = VisitFilter(person_id=person.id)
+    log = hass.data[VISITS]
+    last = next(log.newest_first(wanted), None)
+    return {
+        "person_id": person.id,
+        "name": person.name,
+        "photos": [
+            {
+                "photo_id": photo.id,
+                "added": photo.added.isoformat(),
+                "thumbnail": photo_url(person.id, photo.id),
+            }
+            for photo in person.photos
+        ],
+        "advice": advice(person),
+        "visits": log.count(wanted),
+        "last_seen": last.at.isoformat() if last else None,
+        "last_doorbell": doorbell_name(hass, last.doorbell_id) if last else None,
+    }
 
 
 def public_removal(removal: Removal) -> JsonObjectType:

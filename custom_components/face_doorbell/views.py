@@ -44,10 +44,15 @@ def face_thumbnail_url(visit_id: str, index: int) -> str:
     return f"/api/face_doorbell/visits/{visit_id}/faces/{index}.jpg"
 
 
+def photo_url(person_id: str, photo_id: str) -> str:
+    """Return where a small one of a person's photo is served to administrators."""
+    return f"/api/face_doorbell/persons/{person_id}/{photo_id}.jpg"
+
+
 @callback
 def signed_photo_url(hass: HomeAssistant, person_id: str, photo_id: str) -> str:
     """Return where a small one of a person's photo is served, for `SIGNED_FOR`, to who is logged in now."""
-    return async_sign_path(hass, f"/api/face_doorbell/persons/{person_id}/{photo_id}.jpg", SIGNED_FOR)
+    return async_sign_path(hass, photo_url(person_id, photo_id), SIGNED_FOR)
 
 
 class VisitPictureView(HomeAssistantView):

@@ -15,16 +15,19 @@ import voluptuous as vol
 
 from .actions import invalid
 from .const import DOMAIN
+from .dashboard_source import async_dashboard
 from .entries import person_names, recognition_entry
 from .model import Outcome
-from .panel import async_dashboard
 from .public import public_visit
 from .visits import PAGE, VISITS, ChangeKind, VisitChange, VisitFilter
 
 ATTR_BEFORE: Final = "before"
+ATTR_LIMIT: Final = "limit"
 ATTR_MISSED: Final = "missed"
 ATTR_OUTCOME: Final = "outcome"
 ATTR_PERSON_ID: Final = "person_id"
+
+MOST_VISITS: Final = 100  # in one answer
 
 # Which visits are wanted.
 _WANTED: Final[dict[str | vol.Marker, object]] = {
@@ -44,17 +47,22 @@ def async_setup_websocket_api(hass: HomeAssistant) -> None:
 
 @callback
 @websocket_command(
-    {vol.Required("type"): "face_doorbell/visits/list", vol.Optional(ATTR_BEFORE): cv.string, **_WANTED}
+    {
+        vol.Required("type"): "face_doorbell/visits/list",
+        vol.Optional(ATTR_BEFORE): cv.string,
+        vol.Optional(ATTR_LIMIT, default=PAGE): vol.All(int, vol.Range(1, MOST_VISITS)),
+        **_WANTED,
+    }
 )
 def list_visits(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
     """Return a page of visits, newest first, where the next one begins, and the names of all persons by id."""
-    visits = hass.data[VISITS].query(_wanted(hass, msg), before=msg.get(ATTR_BEFORE))
+    visits = hass.data[VISITS].query(_wanted(hass, msg), before=msg.get(ATTR_BEFORE), limit=msg[ATTR_LIMIT])
     entry = recognition_entry(hass)
     connection.send_result(
         msg["id"],
         {
             "visits": [public_visit(hass, visit) for visit in visits],
-            "before": visits[-1].cursor if len(visits) == PAGE else None,
+            "before": visits[-1].cursor if len(visits) == msg[ATTR_LIMIT] else None,
             "people": person_names(entry) if entry else {},
         },
     )

@@ -61,9 +61,9 @@ class House:
             await self.doorbell.press()
             await watcher.visit()
 
-    async def page(self, **options: Any) -> Page:
-        """Return a fresh browser's page, logged in; what goes wrong in it is in `page_errors`."""
-        token = self.home.session.headers["Authorization"].removeprefix("Bearer ")
+    async def page(self, token: str | None = None, **options: Any) -> Page:
+        """Return a fresh browser's page, where the owner or the user of an access token is logged in."""
+        token = token or self.home.session.headers["Authorization"].removeprefix("Bearer ")
         tokens = {
             "access_token": token,
             "refresh_token": "",

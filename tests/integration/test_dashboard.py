@@ -1,27 +1,51 @@
 """The dashboard in the sidebar, as the frontend gets it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 import re
+import sys
 from typing import Any
 
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.frontend import async_panel_exists
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.helpers.translation import async_get_translations
-from pytest_homeassistant_custom_component.typing import WebSocketGenerator
+import pytest
+from pytest_homeassistant_custom_component.common import MockUser, async_fire_time_changed
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator, WebSocketGenerator
 
+from custom_components.face_doorbell.cards import FOLDER, PEOPLE_SCRIPT, SHARED_SCRIPT, VISITS_SCRIPT
 from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.dashboard import Door, Member, build_dashboard
-from custom_components.face_doorbell.panel import SCRIPT
+from custom_components.face_doorbell.model import Outcome
+from custom_components.face_doorbell.recognition.gate import Advice
+from custom_components.face_doorbell.sidebar import NO_SIDEBAR
 from tests.bridge.doubles import RunningBridge
 
 from .flow_texts import english
-from .helpers import CAMERA, LAST_VISITOR, ScriptedEngine, add_doorbell, add_recognition
+from .flow_tools import options
+from .helpers import (
+    CAMERA,
+    DOORBELL,
+    LAST_VISITOR,
+    VISITOR,
+    ScriptedEngine,
+    add_doorbell,
+    add_recognition,
+    change,
+    known,
+    state,
+    visited,
+)
 
 URL_PATH = "face-doorbell"
 
 # Cards of Home Assistant itself; the frontend shows an error in place of any other.
-CARDS = {"heading", "picture-entity", "tile", "markdown", "logbook", "custom:face-doorbell-visits"}
+PLAIN_CARDS = {"heading", "picture-entity", "tile", "markdown", "logbook"}
+CARDS = PLAIN_CARDS | {"custom:face-doorbell-visits", "custom:face-doorbell-people"}
+
+BIGGEST = 30 * 1024  # bytes of a card with what it imports: every page of Home Assistant loads it
 
 
 async def texts(hass: HomeAssistant) -> dict[str, str]:
@@ -76,7 +100,7 @@ async def test_it_is_there_with_the_first_doorbell_and_goes_with_the_last(
     ws = await hass_ws_client(hass)
     config = await shown(ws)
     assert config
-    assert [view["title"] for view in config["views"]] == ["Front door"]
+    assert [view["title"] for view in config["views"]] == ["Front door", "People"]
     await hass.config_entries.async_remove(entry.entry_id)
     await hass.async_block_till_done()
     assert await shown(ws) is None
@@ -125,29 +149,158 @@ async def test_what_is_renamed_disabled_or_hidden_is_followed(
 
 async def test_each_door_has_a_view(hass: HomeAssistant) -> None:
     doors = [Door(str(number), f"Door {number}", {"camera": f"camera.{number}"}) for number in range(5)]
-    config = build_dashboard(doors, [Member({"last_seen": "sensor.a"})], await texts(hass), with_card=True)
+    config = build_dashboard(doors, [Member({"last_seen": "sensor.a"})], await texts(hass))
     assert [view["title"] for view in config["views"]] == [door.name for door in doors]
     assert len({view["path"] for view in config["views"]}) == 5
     for view, door in zip(config["views"], doors, strict=True):
         assert set(entities(view)) == {door.entities["camera"], "sensor.a"}
 
 
-async def test_without_the_card_there_is_nothing_that_needs_our_javascript(hass: HomeAssistant) -> None:
-    doors = [Door("1", "Front door", {"camera": "camera.a", "doorbell": "event.a"})]
-    plain = build_dashboard(doors, [], await texts(hass), with_card=False)
-    kinds = {card["type"] for card in cards(plain)}
-    assert not [each for each in kinds if each.startswith("custom:")]
-    assert {"picture-entity", "logbook"} <= kinds
+async def test_the_people_are_for_administrators(
+    hass: HomeAssistant, bridge: RunningBridge, hass_ws_client: WebSocketGenerator, hass_admin_user: MockUser
+) -> None:
+    await add_doorbell(hass, bridge)
+    config = await shown(await hass_ws_client(hass))
+    assert config
+    assert len(config["views"]) == 1  # without recognition there is nobody to know
+    await add_recognition(hass, ScriptedEngine())
+    config = await shown(await hass_ws_client(hass))
+    assert config
+    assert config["views"][-1]["visible"] == [{"user": hass_admin_user.id}]
+    another = await hass.auth.async_create_user("Another", group_ids=["system-admin"])
+    await hass.auth.async_create_user("Guest", group_ids=["system-read-only"])
+    await hass.async_block_till_done()
+    config = await shown(await hass_ws_client(hass))
+    assert config
+    assert {each["user"] for each in config["views"][-1]["visible"]} == {hass_admin_user.id, another.id}
+
+
+async def test_who_does_not_want_a_door_there_switches_it_off(
+    hass: HomeAssistant, bridge: RunningBridge, hass_ws_client: WebSocketGenerator
+) -> None:
+    entry = await add_doorbell(hass, bridge)
+    ws = await hass_ws_client(hass)
+    for wanted in (False, True):
+        step = await options(hass, entry, "dashboard")
+        step = await hass.config_entries.options.async_configure(step["flow_id"], {"dashboard": wanted})
+        assert step["type"] == "create_entry"
+        await hass.async_block_till_done()
+        assert (await shown(ws) is not None) is wanted
+        # Whoever has a copy of their own keeps it.
+        await ws.send_json_auto_id({"type": "face_doorbell/dashboard"})
+        assert (await ws.receive_json())["result"]["views"]
+        assert entry.runtime_data.connected
+
+
+@pytest.mark.parametrize("lost", ["module", "attribute", "base class"])
+async def test_a_home_assistant_that_has_changed_inside_costs_the_dashboard_only(
+    hass: HomeAssistant,
+    bridge: RunningBridge,
+    hass_ws_client: WebSocketGenerator,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+) -> None:
+    panel = "custom_components.face_doorbell.panel"
+    inside = "homeassistant.components.lovelace"
+    monkeypatch.delitem(sys.modules, panel, raising=False)
+    match lost:
+        case "module":
+            monkeypatch.setitem(sys.modules, f"{inside}.dashboard", None)
+        case "attribute":
+            monkeypatch.delattr(f"{inside}.LovelaceData.dashboards", raising=False)
+            monkeypatch.setattr(f"{inside}.const.LOVELACE_DATA", "gone")
+        case "base class":
+            monkeypatch.setattr(f"{inside}.dashboard.LovelaceConfig", type("Another", (), {}))
+    await add_doorbell(hass, bridge)
+    assert state(hass, CAMERA).state == "idle"
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, NO_SIDEBAR)
+    assert issue
+    assert not issue.is_fixable
+    assert english()["issues"][issue.translation_key]["description"]
+    ws = await hass_ws_client(hass)
+    assert await shown(ws) is None
+    await ws.send_json_auto_id({"type": "face_doorbell/dashboard"})
+    assert (await ws.receive_json())["result"]["views"]
+
+
+async def test_the_banner_says_who_it_is_and_goes_away_by_itself(
+    hass: HomeAssistant,
+    bridge: RunningBridge,
+    hass_ws_client: WebSocketGenerator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    engine = ScriptedEngine([[known("p1")]])
+    await add_recognition(hass, engine, {"p1": "Alice <b>"})
+    await add_doorbell(hass, bridge)
+    ws = await hass_ws_client(hass)
+    config = await shown(ws)
+    assert config
+    (banner,) = (card["content"] for card in cards(config) if card["type"] == "markdown")
+    # As a markdown card does it.
+    await ws.send_json_auto_id({"type": "render_template", "template": banner, "report_errors": True})
+    assert (await ws.receive_json())["success"]
+
+    async def until_banner(words: str) -> str:
+        while True:
+            said: str = (await ws.receive_json())["event"]["result"]
+            if words in said or words == said:
+                return said
+
+    assert await until_banner("") == ""
+    engine.go.clear()
+    async with change(hass, DOORBELL) as rang:
+        bridge.press()
+        await rang
+    await until_banner("Somebody is at the door.")
+    async with change(hass, VISITOR, visited(Outcome.RECOGNIZED)) as decided:
+        engine.go.set()
+        await decided
+    assert "<b>" not in await until_banner("At the door: Alice")
+    freezer.tick(timedelta(minutes=3))
+    async_fire_time_changed(hass)
+    assert await until_banner("") == ""
+
+
+async def test_without_our_javascript_there_are_still_camera_last_visitor_and_activity(
+    hass: HomeAssistant, bridge: RunningBridge, hass_ws_client: WebSocketGenerator
+) -> None:
+    await add_doorbell(hass, bridge)
+    config = await shown(await hass_ws_client(hass))
+    assert config
+    plain = [card for card in cards(config) if card["type"] in PLAIN_CARDS]
+    pictures = {card["entity"] for card in plain if card["type"] == "picture-entity"}
+    assert pictures == {CAMERA, "image.front_door_last_visitor"}
+    (activity,) = (card for card in plain if card["type"] == "logbook")
+    assert activity["target"]["entity_id"] == [DOORBELL, VISITOR, LAST_VISITOR]
 
 
 async def test_a_door_without_any_entity_is_no_error(hass: HomeAssistant) -> None:
-    config = build_dashboard([Door("1", "Front door", {})], [], await texts(hass), with_card=False)
-    assert config["views"][0]["sections"] == []
+    config = build_dashboard([Door("1", "Front door", {})], [], await texts(hass))
+    assert [card["type"] for card in cards(config)] == ["heading", "custom:face-doorbell-visits"]
 
 
-def test_the_card_is_small_and_has_all_its_texts() -> None:
-    code = SCRIPT.read_bytes()
-    assert len(code) <= 30_000
-    used = set(re.findall(r'#t\("(\w+)"', code.decode()))
+@pytest.mark.parametrize("script", [VISITS_SCRIPT, PEOPLE_SCRIPT])
+def test_a_card_is_small(script: str) -> None:
+    assert sum((FOLDER / each).stat().st_size for each in (script, SHARED_SCRIPT)) <= BIGGEST
+
+
+def test_the_cards_have_all_their_texts() -> None:
+    code = "".join(script.read_text() for script in FOLDER.iterdir())
+    used = set(re.findall(r'[^\w]t\("(\w+)"', code))
+    some_of_many = re.findall(r"[^\w]t\(`(\w+)_\$", code)  # the rest of the key is a value
     there = {key.removeprefix("card_") for key in english()["common"] if key.startswith("card_")}
-    assert used == there
+    several = {key for key in there if key.partition("_")[0] in some_of_many}
+    assert used | several == there
+    assert {f"advice_{each}" for each in Advice} <= there
+
+
+async def test_the_cards_are_served_as_they_are(
+    hass: HomeAssistant, bridge: RunningBridge, hass_client_no_auth: ClientSessionGenerator
+) -> None:
+    await add_doorbell(hass, bridge)
+    browser = await hass_client_no_auth()
+    for script in FOLDER.iterdir():
+        answer = await browser.get(f"/face_doorbell/{script.name}")
+        assert await answer.read() == script.read_bytes()
+        assert "javascript" in answer.content_type
+        assert "max-age" in answer.headers["Cache-Control"]

@@ -61,6 +61,9 @@ async def test_pages_go_on_where_the_last_one_ended(
     second = await ask(ws, LIST, before=first["before"])
     assert ids(second) == ["v2", "v1", "v0"]
     assert second["before"] is None
+    short = await ask(ws, LIST, limit=2)
+    assert ids(short) == [f"v{PAGE + 2}", f"v{PAGE + 1}"]
+    assert ids(await ask(ws, LIST, limit=PAGE, before=short["before"]))[0] == f"v{PAGE}"
 
 
 @pytest.mark.usefixtures("recognition")

@@ -1,0 +1,304 @@
+/**
+ * What the cards have in common. Plain modules: no build step, no library.
+ *
+ * Texts are the integration's translations (`common`, keys `card_…`, and those that entities and errors have). What
+ * people have typed only ever becomes text nodes, never HTML.
+ */
+
+export const DOMAIN = "face_doorbell";
+export const HELP = "https://github.com/face-doorbell/face-doorbell#visits-on-a-dashboard";
+
+const SIGNED_S = 600; // an address that was copied is soon worth nothing; pictures load at once
+
+/** What the gate for photos doubts and an administrator may overrule. */
+export const DOUBT = "photo_looks_like";
+
+export const STYLE = `
+:host { display: block; }
+ha-card { padding: 12px 16px; display: block; }
+h2, h3 { margin: 0; font-weight: 500; overflow-wrap: anywhere; }
+h2 { font-size: 1.25rem; }
+p { margin: 0; }
+select, input, button { font: inherit; color: var(--primary-text-color); min-block-size: 44px; box-sizing: border-box; border-radius: 12px; }
+select, input[type=text] { background: var(--card-background-color); border: 1px solid var(--secondary-text-color); padding: 0 12px; min-inline-size: 0; }
+button { border: 1px solid transparent; padding: 4px 14px; cursor: pointer; font-weight: 500; }
+button, .tinted { background: color-mix(in srgb, var(--hue, var(--primary-color)) var(--tint, 14%), transparent); }
+button:hover { --tint: 24%; }
+.main { --tint: 34%; }
+.danger { --hue: var(--error-color); }
+.quiet { --tint: 0%; font-weight: 400; color: var(--secondary-text-color); }
+[aria-busy=true] { opacity: .5; cursor: progress; }
+:focus-visible { outline: 2px solid var(--primary-color); outline-offset: 2px; }
+ul { list-style: none; margin: 0; padding: 0; }
+img { background: var(--divider-color); object-fit: cover; border-radius: 12px; }
+.sub { color: var(--secondary-text-color); font-size: .9em; }
+.sub > * + *::before { content: " · "; }
+.state { padding: 32px 16px; text-align: center; text-wrap: balance; color: var(--secondary-text-color); }
+.state button { margin-block-start: 12px; }
+.error { padding-inline-start: 8px; border-inline-start: 3px solid var(--error-color); }
+.error:empty { display: none; }
+.live { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); }
+[hidden] { display: none !important; }
+dialog { inset: 0; margin: auto; padding: 20px; border: 0; box-sizing: border-box; inline-size: min(720px, calc(100vw - 24px));
+  max-block-size: calc(100dvh - 24px); overflow: auto; line-height: 1.5; border-radius: var(--ha-dialog-border-radius, 24px);
+  color: var(--primary-text-color); background: var(--ha-dialog-surface-background, var(--card-background-color, #fff)); }
+dialog.small { inline-size: min(440px, calc(100vw - 24px)); }
+dialog::backdrop { background: rgb(0 0 0 / .6); }
+form, .stack { display: grid; gap: 14px; min-inline-size: 0; }
+.head, .end, .wrap { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; }
+.head { flex-wrap: nowrap; }
+.head > :first-child { flex: 1; min-inline-size: 0; }
+.end { justify-content: flex-end; }
+label.field { display: grid; gap: 4px; }
+`;
+
+/** Make an element: `on…` are listeners, other properties are set as such, `false` and null children are left out. */
+export function el(tag, props = {}, ...children) {
+  const { class: className, aria, ...rest } = props;
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  for (const [name, value] of Object.entries(aria ?? {})) made.setAttribute(`aria-${name}`, value);
+  Object.assign(made, rest);
+  made.append(...children.flat().filter((child) => child || child === 0));
+  return made;
+}
+
+/** Make a button. */
+export function button(text, onclick, props = {}) {
+  return el("button", { type: "button", onclick, ...props }, text);
+}
+
+/** Make a line of parts; those that are missing are left out. */
+export function line(...parts) {
+  return el("div", { class: "sub" }, parts.filter(Boolean).map((part) => (part.nodeType ? part : el("span", {}, part))));
+}
+
+/** Say how long ago something was, as the user's language does. */
+export function ago(at, language) {
+  const seconds = Math.min(0, (new Date(at) - Date.now()) / 1000);
+  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
+  for (const [unit, size] of [["day", 86_400], ["hour", 3_600], ["minute", 60]]) {
+    if (-seconds >= size) return format.format(Math.round(seconds / size), unit);
+  }
+  return format.format(0, "second");
+}
+
+let localize; // once the texts are there; the same for all cards
+
+/** Return a text of the integration, empty when there is none. */
+export const text = (key, values) => localize?.(`component.${DOMAIN}.${key}`, values) || "";
+export const t = (key, values) => text(`common.card_${key}`, values);
+
+/** An error for a photo of a visit that was refused. */
+export const refusal = ({ reason: translation_key, details: translation_placeholders }) => ({ translation_domain: DOMAIN, translation_key, translation_placeholders });
+
+/** Say what went wrong, in the user's language where the integration has told it. */
+export function reason(error) {
+  const told = error.translation_domain === DOMAIN && text(`exceptions.${error.translation_key}.message`, error.translation_placeholders);
+  return told || (error.message ?? String(error));
+}
+
+// The dialog stands beside the cards: Home Assistant makes them anew whenever the dashboard changes, as by a new person.
+const dialog = el("dialog");
+const host = el("div", { id: "face-doorbell-dialog" });
+const style = el("style");
+host.attachShadow({ mode: "open" }).append(style, dialog);
+dialog.setAttribute("aria-labelledby", "title");
+for (const event of ["location-changed", "popstate"]) window.addEventListener(event, () => dialog.close());
+
+/** The cards that are on the page. */
+export const alive = new Set();
+
+const makeBase = () => class FaceDoorbellCard extends HTMLElement {
+  #hass;
+  config = {};
+  started = false;
+  dialog = dialog;
+  #unsubscribe;
+  #load = 0; // the number of the last load; what an older one brings is thrown away
+
+  setConfig(config) {
+    const changed = this.started && JSON.stringify(config) !== JSON.stringify(this.config);
+    this.config = config;
+    if (changed) this.#begin();
+  }
+
+  set hass(hass) {
+    this.#hass = hass;
+    if (this.isConnected) this.#start();
+  }
+
+  get hass() {
+    return this.#hass;
+  }
+
+  get language() {
+    return this.#hass.locale.language;
+  }
+
+  getGridOptions() {
+    return { columns: 12, min_columns: 6 };
+  }
+
+  connectedCallback() {
+    alive.add(this);
+    if (this.#hass) this.#start();
+  }
+
+  disconnectedCallback() {
+    this.started = false;
+    this.#hass?.connection.removeEventListener("ready", this.reload);
+    alive.delete(this);
+    this.#stopListening();
+  }
+
+  async #start() {
+    if (this.started) return;
+    this.started = true;
+    const categories = ["common", "entity", "exceptions"].map((each) => this.#hass.loadBackendTranslation(each, DOMAIN));
+    localize = (await Promise.all(categories)).at(-1);
+    if (!this.started) return;
+    this.#hass.connection.addEventListener("ready", this.reload);
+    this.#begin();
+  }
+
+  #begin() {
+    const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
+    const title = this.config.title && el("h2", {}, this.config.title);
+    this.state = el("div", { class: "state" }, t("loading"));
+    root.replaceChildren(
+      el("style", {}, STYLE + this.constructor.style),
+      el("ha-card", {}, title, this.frame(), this.state),
+    );
+    this.reload();
+  }
+
+  /** Listen to visits, then load: nothing is missed in between. */
+  reload = async () => {
+    const load = ++this.#load;
+    const current = () => load === this.#load && this.started;
+    try {
+      this.#stopListening();
+      const unsubscribe = await this.#hass.connection.subscribeMessage(
+        (event) => current() && this.changed(event),
+        { type: `${DOMAIN}/visits/subscribe`, ...this.wanted },
+        { resubscribe: false },
+      );
+      if (!current()) return unsubscribe();
+      this.#unsubscribe = unsubscribe;
+      await this.load(current);
+    } catch (error) {
+      if (current()) this.fail(error);
+    }
+    return undefined;
+  };
+
+  /** A function that tells whether what was loaded before is still what is wanted. */
+  get loaded() {
+    const load = this.#load;
+    return () => load === this.#load;
+  }
+
+  #stopListening() {
+    this.#unsubscribe?.()?.catch?.(() => {}); // the connection may be gone
+    this.#unsubscribe = undefined;
+  }
+
+  ask(command, data = {}) {
+    return this.#hass.callWS({ type: `${DOMAIN}/${command}`, ...data });
+  }
+
+  async action(name, data) {
+    return (await this.#hass.callService(DOMAIN, name, data, undefined, false, true)).response;
+  }
+
+  /** Say why there is nothing, and what to do about it. */
+  say(...content) {
+    this.state.hidden = content.length === 0;
+    this.state.replaceChildren(...content);
+  }
+
+  fail(error) {
+    this.say(el("div", { role: "alert" }, t("failed", { error: reason(error) })), button(t("retry"), this.reload));
+  }
+
+  moment(at) {
+    const hour12 = { 12: true, 24: false }[this.#hass.locale.time_format];
+    const today = new Date(at).toDateString() === new Date().toDateString();
+    const date = today ? {} : { month: "short", day: "numeric" };
+    return new Intl.DateTimeFormat(this.language, { ...date, hour: "numeric", minute: "2-digit", hour12 }).format(new Date(at));
+  }
+
+  /** A picture whose address is signed when it is shown; `alt` is empty where the name stands beside it. */
+  image(path, props = {}) {
+    const image = el("img", { alt: "", ...props });
+    this.#hass
+      .callWS({ type: "auth/sign_path", path, expires: SIGNED_S })
+      .then((signed) => {
+        image.src = signed.path;
+      })
+      .catch(() => {}); // the frame stays empty
+    return image;
+  }
+
+  open(className, ...content) {
+    if (!host.isConnected) document.body.append(host);
+    style.textContent = STYLE + this.constructor.style;
+    dialog.className = className;
+    dialog.replaceChildren(...content.filter(Boolean));
+    if (!dialog.open) dialog.showModal();
+  }
+
+  /** Close the dialog; what had the focus before may be gone. */
+  close(focus) {
+    dialog.close();
+    focus?.focus();
+  }
+
+  heading(title) {
+    return el("div", { class: "head" }, el("h2", { id: "title" }, title), button(t("close"), () => this.close()));
+  }
+
+  /** Do something once, however often the button is pressed; returns the error that was shown, if any. */
+  async act(pressed, error, work) {
+    if (pressed.ariaBusy === "true") return null;
+    pressed.ariaBusy = "true"; // a button that is disabled would lose the focus
+    error.textContent = "";
+    try {
+      await work();
+      return null;
+    } catch (failed) {
+      error.textContent = reason(failed);
+      return failed;
+    } finally {
+      pressed.ariaBusy = null;
+    }
+  }
+};
+
+let Base;
+
+/** Define an element; `make` gets the class to extend. Two versions on a page: the first one stays. */
+export async function define(tag, make) {
+  // Home Assistant replaces the registry of elements while it starts; what was defined before is lost.
+  await Promise.race(["home-assistant", "hc-main"].map((each) => customElements.whenDefined(each)));
+  if (!customElements.get(tag)) customElements.define(tag, make((Base ??= makeBase())));
+}
+
+/** Show a card in the card picker; `suggest` returns its configuration for an entity of ours, if it fits. */
+export function offer(type, name, description, suggest) {
+  const getEntitySuggestion = (hass, entityId) => {
+    const entity = hass.entities[entityId];
+    const config = entity?.platform === DOMAIN && suggest(entity, hass);
+    return config ? { config: { type: `custom:${type}`, ...config } } : null;
+  };
+  (window.customCards ??= []).push({ type, name, description, documentationURL: HELP, getEntitySuggestion });
+}
+
+/** The label of a field of the visual editor: a text of ours, or Home Assistant's own word. */
+export const form = (schema) => ({
+  schema,
+  computeLabel: ({ name }, words) =>
+    t(`option_${name}`) || words(`ui.panel.lovelace.editor.card.generic.${name}`) || name,
+  computeHelper: ({ name }) => t(`option_${name}_hint`) || undefined,
+});
