@@ -195,7 +195,6 @@ class PersonFlow(ConfigSubentryFlow):
 
     async def async_step_remove_photos(self, user_input: UserInput | None = None) -> SubentryFlowResult:
         """Remove photos, but not the last one."""
-        recognizer = self._recognizer()
         photos = self._known_photos
         if len(photos) < 2:
             return self.async_abort(reason="no_photos")
