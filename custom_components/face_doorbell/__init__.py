@@ -15,7 +15,7 @@ from homeassistant.helpers.typing import ConfigType
 from .bridge import BridgeError
 from .budget import async_get_budget
 from .cards import async_setup_cards
-from .const import DOMAIN, MANUFACTURER, EntryKind
+from .const import CONF_ENGINE, DOMAIN, ENGINE_REKOGNITION, MANUFACTURER, EntryKind
 from .coordinator import DoorbellCoordinator, bridge_client
 from .engines import doorbell_stands_in, make_recognizer, storage
 from .entries import (
@@ -30,9 +30,11 @@ from .entries import (
 from .errors import recognition_error_text
 from .follow import async_apply_options, async_follow_options
 from .gallery_actions import GalleryDownloadView
+from .leaving import async_tell_left, async_tell_removed, async_use_again
 from .naming import async_drop_persons
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
 from .recognition.fallback import ENGINE_ERRORS
+from .recognition.model import SyncReport
 from .repairs import async_bridge_is_well
 from .services import async_setup_services
 from .sidebar import async_setup_sidebar
@@ -145,6 +147,7 @@ async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> No
             raise failed(**recognition_error_text(err)) from err
     _drop_strays(hass, entry)
     entry.runtime_data = recognizer
+    async_use_again(hass, entry.data)
     async_apply_options(hass, entry)
     async_keep_in_sync(hass, entry)
     dr.async_get(hass).async_get_or_create(
@@ -204,12 +207,19 @@ async def _forget_doorbell(hass: HomeAssistant, entry: DoorbellEntry) -> None:
 
 async def _forget_persons(hass: HomeAssistant, entry: RecognitionEntry) -> None:
     recognizer = make_recognizer(hass, entry)
+    report: SyncReport | None = None
     try:
         with disk_errors():
             await hass.data[VISITS].async_match_persons({})
         await recognizer.start({})
-        await recognizer.forget_everyone()
+        report = await recognizer.forget_everyone()
     except RecognitionError as err:
         _LOGGER.warning("Not everything could be deleted: %s", err)
     finally:
         await recognizer.close()
+    if entry.data[CONF_ENGINE] != ENGINE_REKOGNITION:
+        return
+    if report:
+        await async_tell_removed(hass, entry.data, report)
+    else:
+        async_tell_left(hass, entry.data)

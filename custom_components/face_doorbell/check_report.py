@@ -4,24 +4,18 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
 from .recognition.decision import Rule
 from .recognition.self_check import SelfCheck
+from .sentences import async_sentences
 
 MOST: Final = 10  # of one kind: who has more to mend begins with these
 
 
 async def async_check_report(hass: HomeAssistant, check: SelfCheck, rule: Rule) -> tuple[str, str]:
     """Return title and text, in the language of Home Assistant."""
-    prefix = f"component.{DOMAIN}.common."
-    texts = await async_get_translations(hass, hass.config.language, "common", integrations={DOMAIN})
-
-    def say(key: str, placeholders: Mapping[str, object]) -> str:
-        return texts[f"{prefix}{key}"].format_map(placeholders)
-
+    say = await async_sentences(hass)
     lines = [say(key, placeholders) for key, placeholders in findings(check, rule)]
     return say("check_title", {}), "\n".join(f"- {line}" for line in lines)
 

@@ -40,6 +40,7 @@ from .const import (
 from .engines import aws_settings
 from .entries import doorbell_entries
 from .entry_flow import EntryFlow
+from .leaving import async_remove_aws_data, is_left, removed
 from .recognition import rekognition
 from .recognition.errors import EngineSetupError, EngineUnavailableError, RecognitionError
 from .recognition.policy import BUCKET_NAME, REGION, policy_json
@@ -51,6 +52,7 @@ DEFAULT_REGION: Final = "eu-west-1"  # allows ten times the requests of its neig
 DEFAULT_COLLECTION: Final = "face_doorbell"
 SECTION_ADVANCED: Final = "advanced"
 CONF_CREATE_BUCKET: Final = "create_bucket"  # only in the form, once the bucket is missing
+CONF_REMOVE: Final = "remove_aws_data"
 
 # Where the text of an engine's error belongs; what is not here concerns the form as a whole.
 ERROR_FIELDS: Final[Mapping[str, str]] = {
@@ -83,9 +85,13 @@ ADVANCED_SCHEMA: Final = vol.Schema(
     }
 )
 
+LEAVE_SCHEMA: Final = vol.Schema({vol.Required(CONF_REMOVE, default=False): BooleanSelector()})
+
 
 class RecognitionSteps(EntryFlow):
     """The steps of the recognition."""
+
+    _changed: Mapping[str, Any]  # what the entry will be
 
     async def async_step_recognition(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask which engine recognizes."""
@@ -127,6 +133,32 @@ class RecognitionSteps(EntryFlow):
             step_id="rekognition",
             data_schema=self.add_suggested_values_to_schema(schema, shown),
             description_placeholders={**placeholders, "policy": _policy(shown)},
+            errors=errors,
+        )
+
+    async def async_step_leave_aws(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Offer to delete what the settings so far have put into AWS, then change them."""
+        entry = self._get_reconfigure_entry()
+        left, errors = dict(entry.data), dict[str, str]()
+        placeholders = {field: left[field] for field in (CONF_BUCKET, CONF_COLLECTION, CONF_REGION)}
+        if user_input is not None:
+            if not user_input[CONF_REMOVE]:
+                return self._update(entry, self._changed)
+            # Nobody may put it there again meanwhile.
+            await self.hass.config_entries.async_unload(entry.entry_id)
+            try:
+                report = await async_remove_aws_data(self.hass, left)
+            except RecognitionError as err:
+                await self.hass.config_entries.async_setup(entry.entry_id)
+                errors, placeholders = {"base": err.key}, placeholders | err.placeholders
+            else:
+                self._update(entry, self._changed)
+                reason = "aws_versions_remain" if report.versions_remain else "aws_data_removed"
+                return self.async_abort(reason=reason, description_placeholders=removed(report, left))
+        return self.async_show_form(
+            step_id="leave_aws",
+            data_schema=self.add_suggested_values_to_schema(LEAVE_SCHEMA, user_input),
+            description_placeholders=placeholders,
             errors=errors,
         )
 
@@ -174,11 +206,14 @@ class RecognitionSteps(EntryFlow):
         return data if data[CONF_ENGINE] == ENGINE_REKOGNITION else {}
 
     async def _save(self, settings: Mapping[str, Any]) -> ConfigFlowResult:
-        data = {CONF_KIND: EntryKind.RECOGNITION, **settings}
-        if self.source == SOURCE_RECONFIGURE:
-            return self._update(self._get_reconfigure_entry(), data)
-        texts = await async_get_translations(self.hass, self.hass.config.language, "config", {DOMAIN})
-        return self.async_create_entry(title=texts[TITLE], data=data)
+        self._changed = {CONF_KIND: EntryKind.RECOGNITION, **settings}
+        if self.source != SOURCE_RECONFIGURE:
+            texts = await async_get_translations(self.hass, self.hass.config.language, "config", {DOMAIN})
+            return self.async_create_entry(title=texts[TITLE], data=self._changed)
+        entry = self._get_reconfigure_entry()
+        if is_left(entry.data, self._changed):
+            return await self.async_step_leave_aws()
+        return self._update(entry, self._changed)
 
 
 def _settings_schema(*, keep_secret: bool) -> vol.Schema:

@@ -1,6 +1,7 @@
-"""What is wrong with a bridge and only the owner can mend, as repairs; and how to mend it, or lift a budget."""
+"""What is wrong with a bridge and only the owner can mend, as repairs; and what the owner does to mend anything."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from homeassistant.components.repairs import FlowType, RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
@@ -9,8 +10,12 @@ from homeassistant.helpers import issue_registry as ir
 
 from .bridge import BridgeCertificateError, BridgeError, BridgeVersionError
 from .budget import BUDGET, BUDGET_SPENT
-from .const import DOMAIN
+from .const import CONF_BUCKET, CONF_COLLECTION, CONF_MODE, CONF_REGION, DOMAIN
 from .errors import bridge_error_text
+from .leaving import AWS_DATA_LEFT, async_remove_aws_data, async_tell_removed
+from .recognition.errors import RecognitionError
+from .recognition.rekognition import Mode
+from .recognition_flow import KEYS_SCHEMA
 
 _ENTRY_ID: Final = "entry_id"
 
@@ -46,9 +51,11 @@ def _issue_id(entry: ConfigEntry) -> str:
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return how a changed certificate is mended, or a budget lifted: what Home Assistant can do itself."""
+    """Return how something is mended that Home Assistant can mend itself."""
     if issue_id == BUDGET_SPENT:
         return LiftBudgetFlow()
+    if issue_id == AWS_DATA_LEFT:
+        return RemoveAwsDataFlow(data or {})
     return PairAgainFlow(hass.config_entries.async_get_known_entry(str((data or {})[_ENTRY_ID])))
 
 
@@ -102,3 +109,32 @@ class LiftBudgetFlow(RepairsFlow):
             return self.async_show_form(step_id="confirm")
         await self.hass.data[BUDGET].async_lift()
         return self.async_create_entry(data={})
+
+
+class RemoveAwsDataFlow(RepairsFlow):
+    """Asks for keys once more, and deletes what is left with AWS; the keys are not kept."""
+
+    def __init__(self, place: Mapping[str, Any]) -> None:
+        """Clean up in this bucket and collection."""
+        self._place = place
+
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Start."""
+        return await self.async_step_keys()
+
+    async def async_step_keys(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Ask, then delete."""
+        errors: dict[str, str] = {}
+        told = {field: str(self._place[field]) for field in (CONF_REGION, CONF_BUCKET, CONF_COLLECTION)}
+        if user_input is not None:
+            data = {CONF_MODE: Mode.SEARCH, **self._place, **user_input}
+            try:
+                report = await async_remove_aws_data(self.hass, data, without_gallery=True)
+            except RecognitionError as err:
+                errors, told = {"base": err.key}, told | err.placeholders
+            else:
+                await async_tell_removed(self.hass, data, report)
+                return self.async_create_entry(data={})
+        return self.async_show_form(
+            step_id="keys", data_schema=KEYS_SCHEMA, description_placeholders=told, errors=errors
+        )

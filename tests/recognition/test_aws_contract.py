@@ -158,7 +158,7 @@ def test_nothing_happens_unless_the_cost_is_agreed_to(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["aws_check"])
     asked: list[str] = []
-    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or "n")
+    monkeypatch.setattr("builtins.input", lambda question: [asked.append(question), "n"][1])
     assert aws_check.main() == aws_check.NOT_ASKED
     assert asked == ["Go on? [y/N] "]
     assert f"${aws_contract.cost():.3f}" in capsys.readouterr().out
