@@ -441,7 +441,7 @@ class _Call:
         threshold = self.request.get("SimilarityThreshold", 80)
         scored = [(self.eyes.similarity(source[0].face, face.face), face) for face in target]
         matches = [
-            {"Similarity": score, "Face": {"BoundingBox": face.json(), "Confidence": 99.9}}
+            {"Similarity": score, "Face": _detail(face)}
             for score, face in sorted(scored, key=lambda match: match[0], reverse=True)
             if score >= threshold
         ]

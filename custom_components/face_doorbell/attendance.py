@@ -163,7 +163,7 @@ class Attendance:
                     face.person_id,
                     names.get(face.person_id, face.person_id) if face.person_id else None,
                     face.similarity,
-                    by_bridge.quality if by_bridge else None,
+                    by_bridge.quality if by_bridge else face.quality,
                 )
                 for face, by_bridge in zip(answer.faces, seen, strict=True)
             ),

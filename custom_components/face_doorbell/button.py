@@ -10,7 +10,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .check_report import async_check_report
+from .check_report import async_check_report, async_sync_report
 from .const import DOMAIN, EntryKind
 from .entity import DoorbellEntity, RecognitionEntity
 from .entries import AnyEntry, RecognitionEntry, kind, rule
@@ -73,11 +73,13 @@ class CheckGalleryButton(ButtonEntity):
 
 
 class SyncButton(RecognitionEntity, ButtonEntity):
-    """Makes the engine's index what the gallery is; the action `sync_people` also tells what has changed."""
+    """Makes the engine's index what the gallery is, and notifies of what has changed."""
 
     @override
     async def async_press(self) -> None:
         try:
-            await self.entry.runtime_data.sync()
+            report = await self.entry.runtime_data.sync()
         except RecognitionError as err:
             raise HomeAssistantError(**recognition_error_text(err)) from err
+        title, text = await async_sync_report(self.hass, report)
+        async_create(self.hass, text, title, notification_id=f"{DOMAIN}_sync_persons")

@@ -1,4 +1,4 @@
-"""What the check of the gallery tells the owner, in sentences."""
+"""What a check of the gallery, and a sync of it, tell the owner, in sentences."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
 
 from .recognition.decision import Rule
+from .recognition.model import SyncReport
 from .recognition.self_check import SelfCheck
 from .sentences import async_sentences
 
@@ -18,6 +19,14 @@ async def async_check_report(hass: HomeAssistant, check: SelfCheck, rule: Rule) 
     say = await async_sentences(hass)
     lines = [say(key, placeholders) for key, placeholders in findings(check, rule)]
     return say("check_title", {}), "\n".join(f"- {line}" for line in lines)
+
+
+async def async_sync_report(hass: HomeAssistant, report: SyncReport) -> tuple[str, str]:
+    """Return title and text, in the language of Home Assistant."""
+    say = await async_sentences(hass)
+    changed = report.added or report.removed or report.refused
+    counts = {"added": report.added, "removed": report.removed, "refused": len(report.refused)}
+    return say("sync_title", {}), say("sync_changed" if changed else "sync_in_step", counts)
 
 
 def findings(check: SelfCheck, rule: Rule) -> Iterator[tuple[str, Mapping[str, object]]]:

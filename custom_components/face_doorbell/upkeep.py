@@ -29,8 +29,11 @@ def async_keep_in_sync(hass: HomeAssistant, entry: RecognitionEntry) -> None:
             return
         next_sync = now + SYNC_EVERY
         try:
-            await recognizer.sync()
+            report = await recognizer.sync()
         except RecognitionError as err:
             _LOGGER.debug("The index is not in step yet: %s", err)
+            return
+        if report.added or report.removed:
+            _LOGGER.info("The index was mended: %d photos added, %d removed", report.added, report.removed)
 
     entry.async_on_unload(async_track_time_interval(hass, look, LOOK_EVERY, cancel_on_shutdown=True))

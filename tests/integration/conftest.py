@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.data_entry_flow import FlowManager
 import pytest
@@ -27,6 +28,13 @@ def custom_integrations(request: pytest.FixtureRequest) -> None:
 def hass_config_dir(hass_tmp_config_dir: str) -> str:
     """Give each test a configuration folder of its own, for its visits and faces."""
     return hass_tmp_config_dir
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_turns() -> Iterator[None]:
+    """Wait for no quota of AWS: nobody has one here."""
+    with patch("custom_components.face_doorbell.recognition.pace.sleep"):
+        yield
 
 
 @pytest.fixture(autouse=True)

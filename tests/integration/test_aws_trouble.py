@@ -5,7 +5,7 @@ The tables in docs/aws.md are made of what is tested here: REWRITE_DOCS=1 puts t
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 import functools
 import os
@@ -15,6 +15,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.persistent_notification import _async_get_or_create_notifications
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
@@ -150,6 +151,12 @@ MISTAKES: Final = (
         entered={"create_bucket": True},
         fault=_bucket_fault("taken", 409, "BucketAlreadyExists"),
         operation="CreateBucket",
+        reason="bucket_taken",
+    ),
+    Mistake(
+        name="bucket of another account",
+        fault=replace(_bucket_fault("other owner", 403), times=1),  # only when asked for an owner
+        operation="HeadBucket",
         reason="bucket_taken",
     ),
     Mistake(
@@ -439,6 +446,17 @@ async def test_the_doorbell_stands_in_and_the_visit_says_so(
     assert repairs(hass) == ["missing_permission"]
 
 
+async def test_without_a_budget_left_the_doorbell_stands_in(
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud: Cloud
+) -> None:
+    await set_up_home(hass, seeing_bridge, fallback=True)
+    hass.data[BUDGET].async_set_limit(0)
+    visit = await ring(hass, seeing_bridge)
+    assert (visit.engine, visit.fallback, visit.reason) == ("local", True, "budget_spent")
+    assert repairs(hass) == ["budget_spent"]
+    assert cloud.rekognition.billed == {}
+
+
 async def test_aws_away_at_the_start_keeps_no_doorbell_from_recognizing(
     hass: HomeAssistant, seeing_bridge: RunningBridge, cloud: Cloud
 ) -> None:
@@ -501,7 +519,9 @@ async def test_a_sync_tells_what_it_has_mended(hass: HomeAssistant, cloud: Cloud
     }
     cloud.rekognition.drop_collection()
     button = {"entity_id": "button.face_recognition_sync_persons"}
-    await hass.services.async_call("button", "press", button, blocking=True)
+    for said in ("added: 2", "in step"):
+        await hass.services.async_call("button", "press", button, blocking=True)
+        assert said in _async_get_or_create_notifications(hass)["face_doorbell_sync_persons"]["message"]
     collection = cloud.rekognition.collection()
     assert collection is not None
     assert len(collection.faces) == 2

@@ -46,6 +46,13 @@ def aws_models_loaded_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_turns() -> Iterator[None]:
+    """Wait for no quota: nobody has one here."""
+    with patch("custom_components.face_doorbell.recognition.pace.sleep"):
+        yield
+
+
 class Bridge:
     """A `FaceFinder` with the bridge's own models; counts what it was asked."""
 
@@ -109,6 +116,17 @@ class Cloud:
             if name == operation == "ListObjectVersions":
                 raise ClientError({"Error": {"Code": "AccessDenied"}}, name)
             return real(client, name, params)
+
+        with patch.object(BaseClient, "_make_api_call", call):
+            yield
+
+    @contextmanager
+    def answering(self, operation: str, answer: dict[str, Any]) -> Iterator[None]:
+        """Let every call of an operation have this answer."""
+        real: Callable[..., Any] = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
+
+        def call(client: BaseClient, name: str, params: dict[str, Any]) -> Any:
+            return answer if name == operation else real(client, name, params)
 
         with patch.object(BaseClient, "_make_api_call", call):
             yield

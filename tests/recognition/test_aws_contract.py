@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -157,10 +158,9 @@ def test_nothing_happens_unless_the_cost_is_agreed_to(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["aws_check"])
-    asked: list[str] = []
-    monkeypatch.setattr("builtins.input", lambda question: [asked.append(question), "n"][1])
-    assert aws_check.main() == aws_check.NOT_ASKED
-    assert asked == ["Go on? [y/N] "]
+    with patch("builtins.input", return_value="n") as asked:
+        assert aws_check.main() == aws_check.NOT_ASKED
+    asked.assert_called_once_with("Go on? [y/N] ")
     assert f"${aws_contract.cost():.3f}" in capsys.readouterr().out
     assert not cloud.rekognition.calls
     assert left_behind(cloud) == []

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 import uuid
 
 from botocore.exceptions import ClientError
@@ -206,6 +207,32 @@ def test_an_object_that_cannot_be_deleted_is_an_error(cloud: Cloud) -> None:
         with pytest.raises(ClientError, match="AccessDenied") as error:
             bucket.take_back("a", None)
     assert error.value.operation_name == "DeleteObjects"
+
+
+@pytest.mark.parametrize(
+    ("operation", "empty"),
+    [("ListObjectsV2", {}), ("ListFaces", {"Faces": []}), ("ListUsers", {"Users": []})],
+)
+async def test_a_listing_that_is_empty_for_no_reason_removes_nothing(
+    cloud: Cloud, gallery: Gallery, people: list[Person], operation: str, empty: dict[str, object]
+) -> None:
+    await sync(gallery)
+    before = cloud.state()
+    with cloud.answering(operation, empty):
+        await sync(gallery)
+    assert cloud.state() == before
+    assert await sync(gallery) == SyncReport()
+
+
+async def test_a_gallery_that_is_gone_removes_nothing(
+    cloud: Cloud, gallery: Gallery, people: list[Person], tmp_path: Path
+) -> None:
+    await sync(gallery)
+    before = cloud.state()
+    empty = Gallery(tmp_path / "empty")
+    empty.load()
+    assert await sync(empty) == SyncReport()
+    assert cloud.state() == before
 
 
 async def test_a_photo_that_aws_refuses_is_paid_for_once(cloud: Cloud, gallery: Gallery) -> None:

@@ -1,15 +1,23 @@
 """What the engine answers about a visitor, and what it costs, in both modes."""
 
 import asyncio
-from collections.abc import Iterator
+import base64
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
-import logging
+from io import BytesIO
+from pathlib import Path
+import subprocess
+import sys
 import threading
+from unittest.mock import patch
 
 from moto.server import ThreadedMotoServer
+from PIL import ExifTags, Image
 import pytest
 
 from custom_components.face_doorbell.model import Outcome, Picture
+from custom_components.face_doorbell.recognition import images
 from custom_components.face_doorbell.recognition.decision import Rule
 from custom_components.face_doorbell.recognition.errors import (
     EngineSetupError,
@@ -20,8 +28,9 @@ from custom_components.face_doorbell.recognition.gallery import Gallery, NewPhot
 from custom_components.face_doorbell.recognition.model import Recognition
 from custom_components.face_doorbell.recognition.recognizer import Recognizer
 from custom_components.face_doorbell.recognition.rekognition import Mode, RekognitionEngine
-from tests.fake_rekognition import Fault, PaintedEyes, RealEyes, fake_rekognition, paint
-from tests.photos import photo, two_people
+from tests.aws_faults import aws_wire
+from tests.fake_rekognition import Fault, PaintedEyes, RealEyes, Seen, fake_rekognition, paint
+from tests.photos import ROOT, photo, two_people
 from tests.recognition.conftest import SETTINGS, Cloud, rekognition
 
 MODES = [Mode.SEARCH, Mode.COMPARE]
@@ -194,16 +203,58 @@ async def test_aws_being_busy_for_a_moment_is_not_noticed(cloud: Cloud, gallery:
     assert (await engine.recognize(Picture(paint(0)))).outcome is Outcome.RECOGNIZED
 
 
-async def test_no_picture_and_no_secret_is_ever_logged(
-    cloud: Cloud, gallery: Gallery, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_picture_is_sent_upright_and_small(
+    cloud: Cloud, gallery: Gallery, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("botocore", "boto3", "botocore.endpoint", "custom_components.face_doorbell"):
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    engine = await household(gallery, 1, Mode.SEARCH)
-    logging.getLogger("botocore.endpoint").setLevel(logging.DEBUG)
-    await engine.recognize(Picture(paint(0)))
-    assert "very secret" not in caplog.text + repr(SETTINGS)
-    assert max((len(record.getMessage()) for record in caplog.records), default=0) < 1000
+    engine = await household(gallery, 2, mode)
+    sizes: list[tuple[int, int]] = []
+    look = cloud.rekognition.eyes.look
+
+    def seen(image: bytes) -> Sequence[Seen]:
+        sizes.append(images.size(image))
+        return look(image)
+
+    monkeypatch.setattr(cloud.rekognition.eyes, "look", seen)
+    picture = BytesIO()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # lies on its side
+    with Image.open(BytesIO(paint(hue(1), 300, size=(3840, 2160)))) as large:
+        large.rotate(90, expand=True).save(picture, "JPEG", exif=exif)
+    answer = await engine.recognize(Picture(picture.getvalue()))
+    assert names(gallery, answer) == ["Person 1", None]
+    assert max(sizes) == (1920, 1080)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_blurred_face_is_marked(cloud: Cloud, gallery: Gallery, mode: Mode) -> None:
+    engine = await household(gallery, 1, mode)
+    look = cloud.rekognition.eyes.look
+    blurred = patch.object(
+        cloud.rekognition.eyes, "look", lambda image: [replace(face, sharpness=4.0) for face in look(image)]
+    )
+    for context, quality in ((nullcontext(), 1.0), (blurred, 0.1)):
+        with context:
+            answer = await engine.recognize(Picture(paint(hue(0), 300)))
+        assert [face.quality for face in answer.faces] == [quality, quality]
+
+
+async def test_a_picture_is_uploaded_once_to_be_compared_often(cloud: Cloud, gallery: Gallery) -> None:
+    engine = await household(gallery, 4, Mode.COMPARE)
+    with aws_wire() as wire:
+        await engine.recognize(Picture(paint(hue(2))))
+    assert wire.sent == {"PutObject": 1, "CompareFaces": 4, "DeleteObjects": 1}
+
+
+def test_no_picture_and_no_secret_is_ever_logged(tmp_path: Path) -> None:
+    """Everything logs everything in there, from the start on, as in a Home Assistant whose owner looks for a fault."""
+    program = [sys.executable, "-m", "tests.recognition.talkative", str(tmp_path)]
+    ended = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = (ended.stdout + ended.stderr).splitlines()
+    assert any("DEBUG:urllib3" in line or "DEBUG:asyncio" in line for line in lines)
+    assert max(map(len, lines)) < 1000
+    assert "very secret" not in ended.stdout + ended.stderr
+    assert base64.b64encode(paint(0))[100:160].decode() not in ended.stdout + ended.stderr
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
@@ -27,6 +27,7 @@ from .errors import (
     PhotoRefusedError,
     RecognitionError,
 )
+from .pace import Pace
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -63,6 +64,12 @@ SYNC_TIMEOUT: Final = 30  # s: nobody is waiting
 VISIT_ATTEMPTS: Final = 3
 SYNC_ATTEMPTS: Final = 5
 CONNECTIONS: Final = 10  # botocore's default pool, and more than the engine ever uses at once
+# Services that are compatible with AWS know buckets as folders of one host, and not the newest checksums.
+_COMPATIBLE: Final[Mapping[str, Any]] = {
+    "s3": {"addressing_style": "path"},
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
 
 
 class Mode(StrEnum):
@@ -253,6 +260,7 @@ def _error(row: _Row, facts: Mapping[str, str]) -> RecognitionError:
 
 def _connect(settings: AwsSettings, usage: Usage) -> Clients:
     _keep_pictures_out_of_the_log()
+    pace = Pace(settings.region)
     session = boto3.Session(
         aws_access_key_id=settings.access_key_id,
         aws_secret_access_key=settings.secret_access_key,
@@ -265,6 +273,7 @@ def _connect(settings: AwsSettings, usage: Usage) -> Clients:
             read_timeout=read,
             retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=CONNECTIONS,
+            **(_COMPATIBLE if settings.endpoint_url else {}),
         )
         for read, attempts in ((VISIT_TIMEOUT, VISIT_ATTEMPTS), (SYNC_TIMEOUT, SYNC_ATTEMPTS))
     )
@@ -275,7 +284,8 @@ def _connect(settings: AwsSettings, usage: Usage) -> Clients:
         rekognition_sync=session.client("rekognition", config=sync, endpoint_url=settings.endpoint_url),
     )
     for client in (clients.rekognition, clients.rekognition_sync):
-        _count(client, usage)
+        _count(client, usage, pace)
+    _keep_pictures_out_of_the_log()  # what has only now been imported too
     return clients
 
 
@@ -285,10 +295,11 @@ _LOOKED: Final = frozenset(
 )
 
 
-def _count(client: RekognitionClient, usage: Usage) -> None:
-    """Have every call of a client counted before it is made; botocore tries one call several times inside of that."""
+def _count(client: RekognitionClient, usage: Usage, pace: Pace) -> None:
+    """Have every call of a client wait for its turn and be counted; botocore tries one several times inside of that."""
 
     def before(model: OperationModel, **_: object) -> None:
+        pace.wait(model.name)
         usage.reserve(model.name)
 
     def after(model: OperationModel, parsed: Mapping[str, Mapping[str, str]], **_: object) -> None:

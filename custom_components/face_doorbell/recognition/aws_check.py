@@ -15,13 +15,14 @@ from . import images
 from .aws import REGIONS, Aws, AwsSettings, Clients, Mode, translated
 from .collection import Collection
 from .errors import EngineAuthError, EngineSetupError, RecognitionError
-from .s3 import Bucket, Layout
+from .s3 import Bucket, Layout, is_denied
 from .usage import Usage
 
 if TYPE_CHECKING:
     from types_boto3_rekognition.type_defs import ImageTypeDef
     from types_boto3_s3 import S3Client
     from types_boto3_s3.literals import BucketLocationConstraintType
+    from types_boto3_s3.type_defs import HeadBucketOutputTypeDef
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # S3's rules for new buckets
 _COLLECTION: Final = re.compile(
@@ -104,8 +105,8 @@ def _check(settings: AwsSettings, usage: Usage | None) -> None:
 
 
 def _try_all(clients: Clients, settings: AwsSettings) -> None:
-    clients.sts.get_caller_identity()
-    region = clients.s3.head_bucket(Bucket=settings.bucket).get("BucketRegion", settings.region)
+    account = clients.sts.get_caller_identity()["Account"]
+    region = _head(clients, settings, account).get("BucketRegion", settings.region)
     if region != settings.region:
         raise EngineSetupError("wrong_region", bucket=settings.bucket, region=region)
     layout = Layout(settings.bucket, settings.prefix)
@@ -116,6 +117,19 @@ def _try_all(clients: Clients, settings: AwsSettings) -> None:
         _try_rekognition(clients, settings, layout.image(key))
     finally:
         bucket.take_back(key, version)
+
+
+def _head(clients: Clients, settings: AwsSettings, account: str) -> HeadBucketOutputTypeDef:
+    """Look at the bucket; raises EngineSetupError `bucket_taken` when another account lets us use its own."""
+    if settings.endpoint_url:
+        return clients.s3.head_bucket(Bucket=settings.bucket)  # what is compatible need not know accounts
+    try:
+        return clients.s3.head_bucket(Bucket=settings.bucket, ExpectedBucketOwner=account)
+    except ClientError as err:
+        if not is_denied(err):
+            raise
+        clients.s3.head_bucket(Bucket=settings.bucket)  # raises if it is a permission that is missing
+        raise EngineSetupError("bucket_taken", bucket=settings.bucket) from err
 
 
 def _try_rekognition(clients: Clients, settings: AwsSettings, image: ImageTypeDef) -> None:

@@ -36,15 +36,15 @@ class Certainty(StrEnum):
     NOT_SURE = "not_sure"
 
 
-def decide(box: Box, matches: Iterable[Match], rule: Rule) -> FaceAnswer:
+def decide(box: Box, matches: Iterable[Match], rule: Rule, quality: float | None = None) -> FaceAnswer:
     """Return whose face it is; `matches` in any order, at most one for each person."""
     ranked = tuple(sorted(matches, key=lambda match: match.similarity, reverse=True))
     if not ranked:
-        return FaceAnswer(box, None, None)
+        return FaceAnswer(box, None, None, quality=quality)
     best = ranked[0]
     lead = best.similarity - (ranked[1].similarity if len(ranked) > 1 else 0.0)
     known = best.similarity >= rule.threshold and lead >= rule.margin
-    return FaceAnswer(box, best.person_id if known else None, best.similarity, ranked)
+    return FaceAnswer(box, best.person_id if known else None, best.similarity, ranked, quality)
 
 
 def certainty(similarity: float, rule: Rule) -> Certainty:

@@ -24,12 +24,14 @@ class FaceAnswer:
     """Whose face it is: `person_id` is None for a stranger, `similarity` is to the most alike person.
 
     `similarity` is None when there was nothing to compare with, or more faces in the picture than are compared.
+    `quality`, 0 to 1, is what the engine says of the picture of it; None when it says nothing.
     """
 
     box: Box
     person_id: str | None
     similarity: float | None
     matches: tuple[Match, ...] = ()
+    quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,12 @@ from .s3 import Bucket, Layout
 from .usage import Usage
 
 if TYPE_CHECKING:
-    from types_boto3_rekognition.type_defs import BoundingBoxTypeDef, FaceDetailTypeDef, ImageTypeDef
+    from types_boto3_rekognition.type_defs import (
+        BoundingBoxTypeDef,
+        ComparedFaceTypeDef,
+        FaceDetailTypeDef,
+        ImageTypeDef,
+    )
 
 __all__ = ["REGIONS", "AwsSettings", "Mode", "RekognitionEngine", "check", "create_bucket"]
 
@@ -41,22 +46,36 @@ SHARP: Final = (
     20.0  # of AWS's 100, which it does not explain: portraits have 40 and more, visible blur less than 10
 )
 SYNC_TRIES: Final = 3  # another Home Assistant with the same collection is done by then
-AT_ONCE: Final = 8  # calls: below the 25 comparisons a second that every region allows
+AT_ONCE: Final = 8  # calls, each in a thread; `pace.py` keeps to what the region allows a second
+
+
+class _Place(NamedTuple):
+    """Where a face is in a picture, and how good it is, 0 to 1."""
+
+    box: Box
+    quality: float | None
 
 
 class _Seen(NamedTuple):
-    """What a search found in a picture: its largest face, who it is like, and the boxes of the others."""
+    """What a search found in a picture: its largest face, who it is like, and where the others are."""
 
-    box: Box
+    place: _Place
     matches: Sequence[Match]
-    others: Sequence[Box]
+    others: Sequence[_Place]
 
 
 class _Likeness(NamedTuple):
     """How much one face of a picture is like the face of another, 0 to 100."""
 
-    box: Box
+    place: _Place
     similarity: float
+
+
+class _Compared(NamedTuple):
+    """A face of a picture, and how much it is like each person."""
+
+    place: _Place
+    best: dict[str, float]
 
 
 class RekognitionEngine:
@@ -96,7 +115,7 @@ class RekognitionEngine:
         """Return the similarity of the largest faces of two images."""
         first, second = [await asyncio.to_thread(images.prepare, image) for image in (source, target)]
         found = await self._compare({"Bytes": first}, {"Bytes": second}, Counter())
-        return max(found, key=lambda face: face.box.area).similarity
+        return max(found, key=lambda face: face.place.box.area).similarity
 
     async def inspect(self, photo: bytes) -> Sequence[Face]:
         """Return the faces of a prepared photo, largest first."""
@@ -147,9 +166,9 @@ class RekognitionEngine:
             return ()
         searched, rest = seen.others[: MAX_FACES - 1], seen.others[MAX_FACES - 1 :]
         return [
-            decide(seen.box, seen.matches, self.rule),
-            *await asyncio.gather(*(self._search_other(jpeg, box, calls) for box in searched)),
-            *(FaceAnswer(box, None, None) for box in rest),
+            decide(seen.place.box, seen.matches, self.rule, seen.place.quality),
+            *await asyncio.gather(*(self._search_other(jpeg, place, calls) for place in searched)),
+            *(FaceAnswer(place.box, None, None, quality=place.quality) for place in rest),
         ]
 
     async def _search_whole(self, jpeg: bytes, calls: Counter[str]) -> _Seen | None:
@@ -168,12 +187,12 @@ class RekognitionEngine:
             await self.sync(self._synced)
         return await self._search(jpeg, calls)
 
-    async def _search_other(self, jpeg: bytes, box: Box, calls: Counter[str]) -> FaceAnswer:
-        part, inside = await asyncio.to_thread(images.crop, jpeg, box)
+    async def _search_other(self, jpeg: bytes, place: _Place, calls: Counter[str]) -> FaceAnswer:
+        part, inside = await asyncio.to_thread(images.crop, jpeg, place.box)
         seen = await self._search(part, calls)
         # A larger neighbour that reaches into the part must not answer for this face.
-        same = seen is not None and seen.box.overlap(inside) >= SAME_FACE
-        return decide(box, seen.matches if seen and same else (), self.rule)
+        same = seen is not None and seen.place.box.overlap(inside) >= SAME_FACE
+        return decide(place.box, seen.matches if seen and same else (), self.rule, place.quality)
 
     async def _search(self, jpeg: bytes, calls: Counter[str]) -> _Seen | None:
         """Search the largest face of a picture; None when there is no face."""
@@ -192,11 +211,11 @@ class RekognitionEngine:
             return None
         persons = {person.id for person in self._synced.persons}
         users = {match["User"]["UserId"]: match["Similarity"] for match in answer["UserMatches"]}
-        others = [_box(face["FaceDetails"]["BoundingBox"]) for face in answer.get("UnsearchedFaces", ())]
+        others = [_place(face["FaceDetails"]) for face in answer.get("UnsearchedFaces", ())]
         return _Seen(
-            _box(searched["FaceDetail"]["BoundingBox"]),
+            _place(searched["FaceDetail"]),
             [Match(user_id, likeness) for user_id, likeness in users.items() if user_id in persons],
-            sorted(others, key=lambda box: box.area, reverse=True),
+            sorted(others, key=lambda place: place.box.area, reverse=True),
         )
 
     # Mode compare
@@ -216,10 +235,10 @@ class RekognitionEngine:
         async with self._target(jpeg, references) as target:
             # The first goes alone: when nobody is in the picture, there is no need for the others.
             answers = [await self._compare_with(reference, target, calls) for reference in references[:1]]
-            boxes = []
+            places = []
             if not any(answers):
-                boxes = [face.box for face in await self._detect(target, calls)]
-                if not boxes:
+                places = [_Place(face.box, face.quality) for face in await self._detect(target, calls)]
+                if not places:
                     return ()
             answers += await asyncio.gather(
                 *(self._compare_with(reference, target, calls) for reference in references[1:])
@@ -228,7 +247,7 @@ class RekognitionEngine:
             self._without_face.update(
                 reference for reference, answer in zip(references, answers, strict=True) if answer is None
             )
-        return self._merge(boxes, references, answers)
+        return self._merge(places, references, answers)
 
     async def _references(self) -> Sequence[Reference]:
         """Return the photos of the gallery that are in the bucket and show a face."""
@@ -275,21 +294,24 @@ class RekognitionEngine:
 
     def _merge(
         self,
-        boxes: Iterable[Box],
+        places: Iterable[_Place],
         references: Sequence[Reference],
         answers: Sequence[Sequence[_Likeness] | None],
     ) -> Sequence[FaceAnswer]:
         """Put together what the comparisons say about the same face; a person is as like as the best photo."""
-        faces: list[tuple[Box, dict[str, float]]] = [(box, {}) for box in boxes]
+        faces = [_Compared(place, {}) for place in places]
         for reference, answer in zip(references, answers, strict=True):
-            for box, likeness in answer or ():
-                best = next((best for known, best in faces if known.overlap(box) >= SAME_FACE), None)
-                if best is None:
-                    best = {}
-                    faces.append((box, best))
-                best[reference.person_id] = max(likeness, best.get(reference.person_id, 0.0))
-        faces.sort(key=lambda face: face[0].area, reverse=True)
-        return [decide(box, [Match(*match) for match in best.items()], self.rule) for box, best in faces]
+            for place, likeness in answer or ():
+                face = next((face for face in faces if face.place.box.overlap(place.box) >= SAME_FACE), None)
+                if face is None:
+                    face = _Compared(place, {})
+                    faces.append(face)
+                face.best[reference.person_id] = max(likeness, face.best.get(reference.person_id, 0.0))
+        faces.sort(key=lambda face: face.place.box.area, reverse=True)
+        return [
+            decide(place.box, [Match(*match) for match in best.items()], self.rule, place.quality)
+            for place, best in faces
+        ]
 
     # Calls of both
 
@@ -304,10 +326,7 @@ class RekognitionEngine:
                 SourceImage=source, TargetImage=target, SimilarityThreshold=0, QualityFilter="NONE"
             ),
         )
-        return [
-            _Likeness(_box(match["Face"]["BoundingBox"]), match["Similarity"])
-            for match in answer["FaceMatches"]
-        ]
+        return [_Likeness(_place(match["Face"]), match["Similarity"]) for match in answer["FaceMatches"]]
 
     async def _detect(self, image: ImageTypeDef, calls: Counter[str]) -> Sequence[Face]:
         """Return the faces of a picture, largest first."""
@@ -315,7 +334,7 @@ class RekognitionEngine:
             "DetectFaces", calls, lambda clients: clients.rekognition.detect_faces(Image=image)
         )
         faces = [
-            Face(_box(face["BoundingBox"]), face["Confidence"] / 100, _quality(face), yaw=_yaw(face))
+            Face(_box(face["BoundingBox"]), face["Confidence"] / 100, _quality(face) or 0.0, yaw=_yaw(face))
             for face in answer["FaceDetails"]
         ]
         return sorted(faces, key=lambda face: face.box.area, reverse=True)
@@ -328,9 +347,14 @@ class RekognitionEngine:
         return self._gallery
 
 
-def _quality(face: FaceDetailTypeDef) -> float:
+def _quality(face: FaceDetailTypeDef | ComparedFaceTypeDef) -> float | None:
     """Return AWS's sharpness on our scale, 0 to 1."""
-    return min(1.0, face["Quality"]["Sharpness"] / (2 * SHARP))
+    sharpness = face.get("Quality", {}).get("Sharpness")
+    return None if sharpness is None else min(1.0, sharpness / (2 * SHARP))
+
+
+def _place(face: FaceDetailTypeDef | ComparedFaceTypeDef) -> _Place:
+    return _Place(_box(face["BoundingBox"]), _quality(face))
 
 
 def _yaw(face: FaceDetailTypeDef) -> float:

@@ -119,7 +119,7 @@ class Bucket:
             try:
                 self._delete([{"Key": key, "VersionId": version_id}])
             except ClientError as err:
-                if not _is_denied(err):
+                if not is_denied(err):
                     raise
             else:
                 return
@@ -136,7 +136,7 @@ class Bucket:
             try:
                 self._delete([{"Key": version.key, "VersionId": version.id} for version in versions])
             except ClientError as err:
-                if not _is_denied(err):
+                if not is_denied(err):
                     raise
             else:
                 return Deleted(len(keys), len(versions) - len(keys))
@@ -155,7 +155,7 @@ class Bucket:
                 for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
             ]
         except ClientError as err:
-            if _is_denied(err):
+            if is_denied(err):
                 return ()
             raise
 
@@ -179,7 +179,8 @@ class Bucket:
         return marked
 
 
-def _is_denied(err: ClientError) -> bool:
+def is_denied(err: ClientError) -> bool:
+    """Return whether it is a permission that S3 says is missing."""
     return err.response.get("Error", {}).get("Code") in _DENIED
 
 

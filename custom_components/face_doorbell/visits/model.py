@@ -13,8 +13,8 @@ class VisitFace:
     """A face in the picture that decided a visit.
 
     `person_id` is None for a stranger; `similarity`, 0 to 100, is to the most alike person, and None when there was
-    nothing to compare with or a user has said whose face it is (`by_user`). `quality`, 0 to 1, is the bridge's.
-    Strangers that look alike share a `group`. `photo_id` is the reference photo that was made of this face.
+    nothing to compare with or a user has said whose face it is (`by_user`). `quality`, 0 to 1, is the bridge's, or else
+    the engine's. Strangers that look alike share a `group`. `photo_id` is the reference photo made of this face.
     """
 
     box: Box
