@@ -25,6 +25,7 @@ from tests.photos import ROOT
 from tests.recognition.conftest import REGION, SETTINGS, Cloud
 
 NAME = f"{SCRATCH}0123456789ab"
+AWS_MD = ROOT / "docs" / "aws.md"
 SCRATCH_SETTINGS = replace(SETTINGS, bucket=NAME, collection=NAME)
 OF_THE_FAKE = [each for each in CONTRACT if each.lacking is None]
 SECRET = "nobody may see this"
@@ -164,3 +165,25 @@ def test_nothing_happens_unless_the_cost_is_agreed_to(
     assert f"${aws_contract.cost():.3f}" in capsys.readouterr().out
     assert not cloud.rekognition.calls
     assert left_behind(cloud) == []
+
+
+def contract_table() -> str:
+    """Return the contract for the documentation."""
+    rows = (
+        f"| {each.says} | {', '.join(f'{count} {name}' for name, count in each.billed.items()) or 'free'} |"
+        f" {each.lacking or 'yes'} |"
+        for each in CONTRACT
+    )
+    total = f"| together | {sum(aws_contract.billed().values())} calls, ${aws_contract.cost():.3f} | |"
+    return "\n".join(
+        ("| what AWS does | billed calls | asked of the stand-in |", "|---|---|---|", *rows, total)
+    )
+
+
+def test_the_documentation_has_the_contract() -> None:
+    before, begin, rest = AWS_MD.read_text().partition("<!-- contract -->\n")
+    _, end, after = rest.partition("<!-- end of contract -->")
+    wanted = f"{before}{begin}{contract_table()}\n{end}{after}"
+    if os.environ.get("REWRITE_DOCS"):
+        AWS_MD.write_text(wanted)
+    assert AWS_MD.read_text() == wanted, "REWRITE_DOCS=1 puts the contract there"
