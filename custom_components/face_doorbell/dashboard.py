@@ -135,8 +135,8 @@ def _live(door: Door, texts: Mapping[str, str]) -> Iterator[Config]:
         yield {
             "type": "markdown",
             "content": _banner(doorbell, door.entities.get("visitor"), texts),
+            # Not `show_empty: false`: a card that hides itself stops to listen, and never comes back.
             "text_only": True,
-            "show_empty": False,
             "grid_options": _WIDE,
         }
     if camera := door.entities.get("camera"):
