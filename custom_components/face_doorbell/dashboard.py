@@ -183,6 +183,10 @@ def _last_visitor(door: Door) -> Iterator[Config]:
             "show_name": False,
             "show_state": False,
             "grid_options": _WIDE,
+            # Before the first visit there is none, and to ask for it would be an error.
+            "visibility": [
+                {"condition": "state", "entity": picture, "state_not": ["unknown", "unavailable"]}
+            ],
         }
     yield from _tiles(door, ("last_visitor",), grid_options=_WIDE)
     yield from _tiles(door, ("visitor",), state_content="state", grid_options=_WIDE)  # how long ago

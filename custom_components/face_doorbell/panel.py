@@ -19,6 +19,7 @@ from homeassistant.const import CONF_ICON, CONF_MODE
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.json import json_bytes, json_fragment
 
+from .cards import with_loader
 from .dashboard_source import async_dashboard
 
 _LOGGER = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class DashboardPanel(LovelaceConfig):
         config = await async_dashboard(self.hass, of_sidebar=True)
         if not config["views"]:
             raise ConfigNotFound
-        return config
+        return with_loader(self.hass, config)
 
     @override
     async def async_json(self, force: bool) -> json_fragment:

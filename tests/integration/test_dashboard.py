@@ -43,7 +43,7 @@ URL_PATH = "face-doorbell"
 
 # Cards of Home Assistant itself; the frontend shows an error in place of any other.
 PLAIN_CARDS = {"heading", "picture-entity", "tile", "markdown", "logbook"}
-CARDS = PLAIN_CARDS | {"custom:face-doorbell-visits", "custom:face-doorbell-people"}
+CARDS = PLAIN_CARDS | {"custom:face-doorbell-visits", "custom:face-doorbell-people", "iframe"}
 
 BIGGEST = 30 * 1024  # bytes of a card with what it imports: every page of Home Assistant loads it
 
