@@ -63,10 +63,10 @@ async def set_up(home: HomeAssistant, doorbell: Doorbell, photos: Photos) -> Non
     tell("setting up recognition with the local engine")
     _, next_flow = paired["next_flow"]
     recognition = await home.walk_flow(FLOWS, next_flow, {"next_step_id": "local"})
-    tell(f"adding {KNOWN} with {len(photos.enrolled)} photos")
+    tell(f"adding {photos.known} with {len(photos.enrolled)} photos")
     uploads = {f"photo_{number}": await home.upload(path) for number, path in enumerate(photos.enrolled, 1)}
     _, next_flow = recognition["next_flow"]
-    await home.walk_flow(SUBENTRY_FLOWS, next_flow, {"name": KNOWN, **uploads})
+    await home.walk_flow(SUBENTRY_FLOWS, next_flow, {"name": photos.known, **uploads})
 
 
 class Watcher:

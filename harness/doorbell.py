@@ -32,9 +32,18 @@ class Doorbell:
     """A simulated doorbell process; use it as an async context manager."""
 
     def __init__(
-        self, folder: Path, photos: Path, *, port: int | None = None, page_port: int | None = None
+        self,
+        folder: Path,
+        photos: Path,
+        *,
+        port: int | None = None,
+        page_port: int | None = None,
+        announced: bool = False,
     ) -> None:
-        """Keep its state under `folder` and show the people of `photos` at the door."""
+        """Keep its state under `folder` and show the people of `photos` at the door.
+
+        Only an `announced` one is to be discovered, and listens in the whole network.
+        """
         self.port = port or free_port()
         self.page_port = page_port or free_port()
         self.page = f"http://127.0.0.1:{self.page_port}"
@@ -52,6 +61,7 @@ class Doorbell:
                 str(self.port),
                 "--page-port",
                 str(self.page_port),
+                *(["--advertise"] if announced else []),
             ],
             folder / "output.log",
         )
@@ -93,6 +103,13 @@ class Doorbell:
         if (found := PAIRING_CODE.search(output.decode())) is None:
             raise DoorbellError(f"no pairing code in: {output.decode()}")
         return found.group()
+
+    async def bridge_id(self) -> str:
+        """Return the id that it shows to everybody."""
+        url = f"https://127.0.0.1:{self.port}/v1/info"
+        async with aiohttp.ClientSession() as session, session.get(url, ssl=False) as response:
+            bridge_id: str = (await response.json())["id"]
+            return bridge_id
 
     async def state(self) -> dict[str, object]:
         """Return who stands at the door, who could, and what the outputs do."""

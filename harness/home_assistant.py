@@ -44,11 +44,12 @@ class ApiError(Exception):
 class HomeAssistant:
     """A Home Assistant process with an owner, logged in; use it as an async context manager."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        """Keep its configuration under `folder`; listen on 127.0.0.1:`port`."""
+    def __init__(self, folder: Path, port: int, configuration: str = "") -> None:
+        """Keep its configuration under `folder`, with `configuration` (YAML) added; listen on 127.0.0.1:`port`."""
         self.folder = folder
         self.url = f"http://127.0.0.1:{port}"
         self.port = port
+        self._configuration = CONFIGURATION + configuration
         self._session: aiohttp.ClientSession | None = None
         self._process = Process(
             [sys.executable, "-m", "homeassistant", "--config", str(folder), "--skip-pip"],
@@ -94,7 +95,7 @@ class HomeAssistant:
         storage = self.folder / ".storage"
         storage.mkdir(parents=True, exist_ok=True)
         (self.folder / "tmp").mkdir(exist_ok=True)
-        (self.folder / "configuration.yaml").write_text(CONFIGURATION)
+        (self.folder / "configuration.yaml").write_text(self._configuration)
         # A port in configuration.yaml is only tried for five minutes and then taken back.
         server = {"server_host": ["127.0.0.1"], "server_port": self.port}
         (storage / "http").write_text(json.dumps({"version": 1, "key": "http", "data": server}))

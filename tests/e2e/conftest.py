@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -41,6 +42,30 @@ PHONE = {"width": 400, "height": 860}
 
 # What stands in the console though nothing is wrong: others' icons come from the internet.
 NOT_OURS = ("brands", "net::ERR_NAME_NOT_RESOLVED")
+
+
+_MEASURED: list[str] = []
+GENEROUS = 5  # times a limit: the machine may have much else to do
+
+
+def measured(what: str, value: float, limit: float | None, unit: str) -> None:
+    """Tell a measurement at the end of the run; fails far above its limit only."""
+    told = f"   limit {limit:g} {unit}" if limit else ""
+    _MEASURED.append(f"{what:60} {value:8.2f} {unit}{told}")
+    assert limit is None or value < limit * GENEROUS
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `script/e2e` can be asked for."""
+    parser.addoption("--keep-screenshots", action="store_true", help="make the pictures of the README anew")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was measured."""
+    if _MEASURED:
+        terminalreporter.write_sep("=", "measured")
+        for line in _MEASURED:
+            terminalreporter.write_line(line)
 
 
 @dataclass
@@ -90,7 +115,12 @@ def watch_errors(page: Page) -> list[str]:
     """Return a list that fills with the errors of a page."""
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: (
+            errors.append(f"{message.text} {message.location['url']}") if message.type == "error" else None
+        ),
+    )
     return errors
 
 
@@ -126,23 +156,35 @@ async def picture(page: Page, name: str, *, whole: bool = True) -> None:
     await page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """The household; one for all tests of a module, as a start takes a while."""
-    folder: Path = tmp_path_factory.mktemp("house")
-    await asyncio.to_thread(shutil.rmtree, SCREENSHOTS, ignore_errors=True)
-    photos = await lay_out_photos(folder / "photos")
+@pytest.fixture(scope="session", autouse=True)
+def screenshots() -> None:
+    """Forget the screenshots of the last run."""
+    shutil.rmtree(SCREENSHOTS, ignore_errors=True)
+
+
+@asynccontextmanager
+async def built(
+    folder: Path, photos: Photos | None = None, *, announced: bool = False, configuration: str = ""
+) -> AsyncIterator[House]:
+    """Give a doorbell and a Home Assistant that know nothing of each other yet, and a browser."""
+    photos = photos or await lay_out_photos(folder / "photos")
     async with (
-        Doorbell(folder / "bridge", photos.door) as doorbell,
-        HomeAssistant(folder / "home_assistant", free_port()) as home,
+        Doorbell(folder / "bridge", photos.door, announced=announced) as doorbell,
+        HomeAssistant(folder / "home_assistant", free_port(), configuration) as home,
         async_playwright() as playwright,
     ):
-        await set_up(home, doorbell, photos)
         # Debian's; Playwright's own is not needed.
         chromium = shutil.which("chromium")
         browser = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        house = House(home, doorbell, photos, browser)
-        for visitor in (KNOWN, *photos.strangers):
+        yield House(home, doorbell, photos, browser)
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """The household; one for all tests of a module, as a start takes a while."""
+    async with built(tmp_path_factory.mktemp("house")) as house:
+        await set_up(house.home, house.doorbell, house.photos)
+        for visitor in (KNOWN, *house.photos.strangers):
             await house.rings(visitor)
         yield house
-        await browser.close()
