@@ -773,7 +773,9 @@ class Talk:
                     ssl=False,
                     headers={"Authorization": f"Bearer {self._target.token}"},
                 )
-            except aiohttp.ClientError:  # `fuzz_frames` has taken all places, or strangers those for a handshake
+            except (
+                aiohttp.ClientError
+            ):  # `fuzz_frames` has taken all places, or strangers those for a handshake
                 await asyncio.sleep(PATIENCE_S)
         return self._socket
 
