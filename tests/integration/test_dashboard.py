@@ -299,7 +299,7 @@ async def test_the_cards_are_served_as_they_are(
 ) -> None:
     await add_doorbell(hass, bridge)
     browser = await hass_client_no_auth()
-    for script in FOLDER.iterdir():
+    for script in FOLDER.glob("*.js"):
         answer = await browser.get(f"/face_doorbell/{script.name}")
         assert await answer.read() == script.read_bytes()
         assert "javascript" in answer.content_type
