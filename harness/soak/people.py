@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 import functools
 import json
 import logging
@@ -66,7 +66,11 @@ class Report:
 
     def to_json(self) -> str:
         """Return all of it."""
-        return json.dumps(asdict(self) | {"kept": self.kept}, indent=1)
+        # A Counter cannot be copied as `asdict` copies.
+        return json.dumps(
+            {**asdict(replace(self, during=Counter())), "during": dict(self.during), "kept": self.kept},
+            indent=1,
+        )
 
 
 class PaintedFaces:
