@@ -272,6 +272,7 @@ async def test_the_engine_can_be_changed_there_and_back(
     assert state(entry) is ConfigEntryState.LOADED
 
     step = await reconfigure(hass, entry, "local")
+    step = await answer(hass, step, {"remove_aws_data": False})
     assert step["reason"] == "reconfigure_successful"
     assert entry.data == {"kind": "recognition", "engine": "local"}
     assert state(entry) is ConfigEntryState.LOADED
