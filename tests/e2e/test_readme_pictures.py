@@ -68,10 +68,9 @@ def compressed(screenshot: bytes) -> bytes:
             size = (round(image.width * scale), round(image.height * scale))
             small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
             target = BytesIO()
-            # Without dithering, which is noise to what comes after.
-            small.quantize(colors=256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-                target, "PNG", optimize=True
-            )
+            # The colours of small icons are kept; no dithering, which is noise to what comes after.
+            palette = small.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            palette.save(target, "PNG", optimize=True)
             if target.tell() < LIMIT:
                 return target.getvalue()
     raise AssertionError("no scale is small enough")
