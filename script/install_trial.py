@@ -131,6 +131,9 @@ def try_program() -> None:
         must("Nobody is paired" in output(COMMAND, "clients"), "nobody is paired")
     checked = subprocess.run([COMMAND, "check"], capture_output=True, text=True, check=False)
     print(re.sub(r"(?s)\A.*\n\n", "", checked.stdout))
+    stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", COMMAND, "check"]
+    says = subprocess.run(stranger, capture_output=True, text=True, check=False).stderr
+    must("try sudo" in says, "other users are told to try sudo", says)
     must(
         re.search(r"^faces +ok: the models are loaded", checked.stdout, re.MULTILINE), "the face models load"
     )
