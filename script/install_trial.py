@@ -131,7 +131,14 @@ def try_program() -> None:
         must("Nobody is paired" in output(COMMAND, "clients"), "nobody is paired")
     checked = subprocess.run([COMMAND, "check"], capture_output=True, text=True, check=False)
     print(re.sub(r"(?s)\A.*\n\n", "", checked.stdout))
-    stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", COMMAND, "check"]
+    stranger: list[str | Path] = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        COMMAND,
+        "check",
+    ]
     says = subprocess.run(stranger, capture_output=True, text=True, check=False).stderr
     must("try sudo" in says, "other users are told to try sudo", says)
     must(
