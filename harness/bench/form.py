@@ -11,10 +11,19 @@ import time
 from typing import Final
 import uuid
 
-from custom_components.face_doorbell.const import CONF_PERSON_ID, DOMAIN, SUBENTRY_PERSON
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.face_doorbell.const import (
+    CONF_ENGINE,
+    CONF_KIND,
+    CONF_PERSON_ID,
+    DOMAIN,
+    ENGINE_LOCAL,
+    SUBENTRY_PERSON,
+    EntryKind,
+)
 from custom_components.face_doorbell.recognition.gallery import Gallery
 
-from ..demo import FLOWS
 from ..home_assistant import HomeAssistant
 from ..process import free_port
 from .gallery import PHOTOS, fill
@@ -38,9 +47,8 @@ FORMS: Final[dict[str, Steps | None]] = {
 async def measure(folder: Path) -> list[Measure]:
     """Return the medians in milliseconds, of a form with all its photos."""
     config = folder / "home_assistant"
-    async with HomeAssistant(config, free_port()) as home:
-        local = {"next_step_id": "local"}
-        await home.run_flow(FLOWS, {"handler": DOMAIN}, {"next_step_id": "recognition"}, local)
+    async with HomeAssistant(config, free_port()):
+        pass  # which makes its memory
     entry_id, subentries = await asyncio.to_thread(_enrol, config)
     async with HomeAssistant(config, free_port()) as home:
         await _until_loaded(home, entry_id)
@@ -93,9 +101,11 @@ def _enrol(config: Path) -> tuple[str, list[str]]:
     fill(gallery, random.Random(4))  # noqa: S311 - to be repeatable
     file = config / ".storage" / "core.config_entries"
     memory = json.loads(file.read_text())
-    (entry,) = (each for each in memory["data"]["entries"] if each["domain"] == DOMAIN)
+    data = {CONF_KIND: EntryKind.RECOGNITION, CONF_ENGINE: ENGINE_LOCAL}
+    entry = dict(MockConfigEntry(domain=DOMAIN, title="Face recognition", data=data).as_dict())
     entry["subentries"] = list(_subentries(gallery))
-    file.write_text(json.dumps(memory))
+    memory["data"]["entries"].append(entry)
+    file.write_text(json.dumps(memory, default=str))
     return entry["entry_id"], [each["subentry_id"] for each in entry["subentries"]]
 
 
