@@ -286,7 +286,7 @@ def test_a_card_is_small(script: str) -> None:
 
 def test_the_cards_have_all_their_texts() -> None:
     code = "".join(script.read_text() for script in FOLDER.iterdir())
-    used = set(re.findall(r'[^\w]t\("(\w+)"', code))
+    used = set(re.findall(r'[^\w](?:t|named)\("(\w+)"', code))
     some_of_many = re.findall(r"[^\w]t\(`(\w+)_\$", code)  # the rest of the key is a value
     there = {key.removeprefix("card_") for key in english()["common"] if key.startswith("card_")}
     several = {key for key in there if key.partition("_")[0] in some_of_many}

@@ -1,7 +1,7 @@
 /** The people card of Face Doorbell: who the household knows, by which photos, and everything that changes that. */
 
 // What is imported is as new as this: the version is behind the address.
-const { DOUBT, ago, alive, button, define, el, form, line, offer, reason, refusal, t, text } = await import(
+const { DOUBT, ago, alive, bdi, button, define, el, form, line, named, offer, reason, refusal, t, text, trouble } = await import(
   `./face-doorbell-shared.js${new URL(import.meta.url).search}`
 );
 
@@ -39,10 +39,6 @@ h3 { font-size: 1rem; }
 
 const makeCard = (Base) => class FaceDoorbellPeople extends Base {
   static style = STYLE;
-
-  static getStubConfig() {
-    return {};
-  }
 
   static getConfigForm() {
     return form([{ name: "title", selector: { text: {} } }]);
@@ -121,7 +117,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
       el(
         "span",
         { class: "text" },
-        el("h3", {}, person.name),
+        el("h3", {}, bdi(person.name)),
         line(t("photo_count", { count: person.photos.length }), this.#seen(person)),
         person.advice && el("span", { class: "advice" }, t(`advice_${person.advice}`)),
       ),
@@ -150,7 +146,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
     const full = person && person.photos.length >= this.#most;
     const choose = button(t("photos_choose"), () => this.#ready() && files.click(), { class: "main" });
     const typed = this.#shown.name?.value;
-    const name = el("input", { type: "text", required: true, autocomplete: "off", maxLength: 100, autofocus: !person, value: typed ?? person?.name ?? "" });
+    const name = el("input", { type: "text", required: true, autocomplete: "off", dir: "auto", maxLength: 100, autofocus: !person, value: typed ?? person?.name ?? "" });
     this.#shown.name = name;
     const strip = el("div", { class: "strip" });
     const faces = el("div", { class: "stack", hidden: true }, el("h3", {}, person ? t("faces_own") : t("faces_unknown")), strip);
@@ -174,7 +170,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
 
   #nameForm(name) {
     const { person } = this.#shown;
-    const error = el("p", { class: "error", role: "alert" });
+    const error = trouble();
     const save = el("button", { type: "submit", hidden: !person }, t("rename"));
     const asked = el("form", {}, el("div", { class: "rename" }, el("label", { class: "field" }, t("person_name"), name), save), error);
     asked.onsubmit = (event) => {
@@ -211,7 +207,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
 
   #photo(photo, index) {
     const { person } = this.#shown;
-    const error = el("p", { class: "error", role: "alert" });
+    const error = trouble();
     const alt = t("photo_of", { n: index + 1, name: person.name });
     const remove = button(t("photo_remove"), () => this.act(remove, error, async () => {
       await this.ask("people/remove_photo", { person_id: person.person_id, photo_id: photo.photo_id });
@@ -222,7 +218,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
   }
 
   #removal(person) {
-    const error = el("p", { class: "error", role: "alert" });
+    const error = trouble();
     const asked = el("div", { class: "sure danger tinted", hidden: true });
     const ask = button(t("person_remove"), () => {
       asked.hidden = false;
@@ -234,13 +230,13 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
       ask.hidden = false;
       ask.focus();
     }, { class: "quiet" });
-    const remove = button(t("person_remove_sure", { name: person.name }), () => this.act(remove, error, async () => {
+    const remove = button(named("person_remove_sure", person.name), () => this.act(remove, error, async () => {
       const answer = await this.action("remove_person", { person: person.person_id });
       await this.#renew();
       this.#removed(person, answer);
     }), { class: "danger" });
     asked.append(
-      el("p", {}, t("person_remove_what", { name: person.name, photos: person.photos.length, visits: person.visits })),
+      el("p", {}, named("person_remove_what", person.name, { photos: person.photos.length, visits: person.visits })),
       el("div", { class: "end" }, keep, remove),
       error,
     );
@@ -254,7 +250,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
       this.close(this.#parts.add);
       return;
     }
-    const what = t("removed", { name: person.name, visits: answer.visits });
+    const what = named("removed", person.name, { visits: answer.visits });
     this.open("small", el("div", { class: "stack" }, this.heading(person.name), el("p", {}, what), left.map((each) => el("p", {}, each))));
   }
 
@@ -356,7 +352,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
   }
 
   async #check() {
-    const error = el("p", { class: "error", role: "alert" });
+    const error = trouble();
     const found = el("div", { class: "stack", role: "status" }, el("p", { class: "sub" }, t("check_running")));
     this.open("", el("div", { class: "stack" }, this.heading(t("check")), found, error));
     await this.act(this.#parts.check, error, async () => {
@@ -372,7 +368,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
   /** A button that leads to the person whose photo hurts. */
   #leadTo(personId) {
     const person = this.#people.find((each) => each.person_id === personId);
-    return person && button(person.name, () => this.#edit(person));
+    return person && button(bdi(person.name), () => this.#edit(person));
   }
 };
 

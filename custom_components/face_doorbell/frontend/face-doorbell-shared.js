@@ -16,9 +16,9 @@ export const DOUBT = "photo_looks_like";
 export const STYLE = `
 :host { display: block; }
 ha-card { padding: 12px 16px; display: block; }
-h2, h3 { margin: 0; font-weight: 500; overflow-wrap: anywhere; }
+h2, h3, p, ul { margin: 0; }
+h2, h3 { font-weight: 500; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; }
-p { margin: 0; }
 select, input, button { font: inherit; color: var(--primary-text-color); min-block-size: 44px; box-sizing: border-box; border-radius: 12px; }
 select, input[type=text] { background: var(--card-background-color); border: 1px solid var(--secondary-text-color); padding: 0 12px; min-inline-size: 0; }
 button { border: 1px solid transparent; padding: 4px 14px; cursor: pointer; font-weight: 500; }
@@ -29,7 +29,7 @@ button:hover { --tint: 24%; }
 .quiet { --tint: 0%; font-weight: 400; color: var(--secondary-text-color); }
 [aria-busy=true] { opacity: .5; cursor: progress; }
 :focus-visible { outline: 2px solid var(--primary-color); outline-offset: 2px; }
-ul { list-style: none; margin: 0; padding: 0; }
+ul { list-style: none; padding: 0; }
 img { background: var(--divider-color); object-fit: cover; border-radius: 12px; }
 .sub { color: var(--secondary-text-color); font-size: .9em; }
 .sub > * + *::before { content: " · "; }
@@ -39,10 +39,10 @@ img { background: var(--divider-color); object-fit: cover; border-radius: 12px; 
 .error:empty { display: none; }
 .live { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); }
 [hidden] { display: none !important; }
-dialog { inset: 0; margin: auto; padding: 20px; border: 0; box-sizing: border-box; inline-size: min(720px, calc(100vw - 24px));
-  max-block-size: calc(100dvh - 24px); overflow: auto; line-height: 1.5; border-radius: var(--ha-dialog-border-radius, 24px);
+dialog { padding: 20px; border: 0; box-sizing: border-box; inline-size: 720px;
+  max-inline-size: calc(100vw - 24px); max-block-size: calc(100dvh - 24px); line-height: 1.5; border-radius: var(--ha-dialog-border-radius, 24px);
   color: var(--primary-text-color); background: var(--ha-dialog-surface-background, var(--card-background-color, #fff)); }
-dialog.small { inline-size: min(440px, calc(100vw - 24px)); }
+dialog.small { inline-size: 440px; }
 dialog::backdrop { background: rgb(0 0 0 / .6); }
 form, .stack { display: grid; gap: 14px; min-inline-size: 0; }
 .head, .end, .wrap { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; }
@@ -69,9 +69,13 @@ export function button(text, onclick, props = {}) {
 }
 
 /** Make a line of parts; those that are missing are left out. */
-export function line(...parts) {
-  return el("div", { class: "sub" }, parts.filter(Boolean).map((part) => (part.nodeType ? part : el("span", {}, part))));
-}
+export const line = (...parts) => el("div", { class: "sub" }, parts.filter(Boolean).map((part) => el("span", {}, part)));
+
+/** Make the place for an error. */
+export const trouble = () => el("p", { class: "error", role: "alert" });
+
+/** What people have named keeps its own direction of reading. */
+export const bdi = (name) => el("bdi", {}, name);
 
 /** Say how long ago something was, as the user's language does. */
 export function ago(at, language) {
@@ -83,11 +87,20 @@ export function ago(at, language) {
   return format.format(0, "second");
 }
 
-let localize; // once the texts are there; the same for all cards
+// Once the texts are there; the same for all cards.
+let localize;
+let number;
 
-/** Return a text of the integration, empty when there is none. */
-export const text = (key, values) => localize?.(`component.${DOMAIN}.${key}`, values) || "";
+/** Return a text of the integration, empty when there is none; numbers in it are as its language writes them. */
+export function text(key, values = {}) {
+  const said = Object.entries(values).map(([name, value]) => [name, typeof value === "number" ? number.format(value) : value]);
+  return localize?.(`component.${DOMAIN}.${key}`, Object.fromEntries(said)) || "";
+}
 export const t = (key, values) => text(`common.card_${key}`, values);
+
+/** The parts of a text with a name in it. */
+export const named = (key, name, values) =>
+  t(key, { ...values, name: "\0" }).split("\0").flatMap((part, index) => [index > 0 && bdi(name), part]);
 
 /** An error for a photo of a visit that was refused. */
 export const refusal = ({ reason: translation_key, details: translation_placeholders }) => ({ translation_domain: DOMAIN, translation_key, translation_placeholders });
@@ -157,6 +170,7 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
     this.started = true;
     const categories = ["common", "entity", "exceptions"].map((each) => this.#hass.loadBackendTranslation(each, DOMAIN));
     localize = (await Promise.all(categories)).at(-1);
+    number = new Intl.NumberFormat(this.language);
     if (!this.started) return;
     this.#hass.connection.addEventListener("ready", this.reload);
     this.#begin();
@@ -164,7 +178,7 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
 
   #begin() {
     const root = this.shadowRoot ?? this.attachShadow({ mode: "open" });
-    const title = this.config.title && el("h2", {}, this.config.title);
+    const title = this.config.title && el("h2", {}, bdi(this.config.title));
     this.state = el("div", { class: "state" }, t("loading"));
     root.replaceChildren(
       el("style", {}, STYLE + this.constructor.style),
@@ -224,9 +238,9 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
 
   moment(at) {
     const hour12 = { 12: true, 24: false }[this.#hass.locale.time_format];
-    const today = new Date(at).toDateString() === new Date().toDateString();
-    const date = today ? {} : { month: "short", day: "numeric" };
-    return new Intl.DateTimeFormat(this.language, { ...date, hour: "numeric", minute: "2-digit", hour12 }).format(new Date(at));
+    const when = new Date(at);
+    const date = when.toDateString() === new Date().toDateString() ? {} : { month: "short", day: "numeric" };
+    return new Intl.DateTimeFormat(this.language, { ...date, hour: "numeric", minute: "2-digit", hour12 }).format(when);
   }
 
   /** A picture whose address is signed when it is shown; `alt` is empty where the name stands beside it. */
@@ -234,9 +248,7 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
     const image = el("img", { alt: "", ...props });
     this.#hass
       .callWS({ type: "auth/sign_path", path, expires: SIGNED_S })
-      .then((signed) => {
-        image.src = signed.path;
-      })
+      .then((signed) => (image.src = signed.path))
       .catch(() => {}); // the frame stays empty
     return image;
   }
@@ -256,12 +268,12 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
   }
 
   heading(title) {
-    return el("div", { class: "head" }, el("h2", { id: "title" }, title), button(t("close"), () => this.close()));
+    return el("div", { class: "head" }, el("h2", { id: "title" }, bdi(title)), button(t("close"), () => this.close()));
   }
 
   /** Do something once, however often the button is pressed; returns the error that was shown, if any. */
   async act(pressed, error, work) {
-    if (pressed.ariaBusy === "true") return null;
+    if (pressed.ariaBusy) return null;
     pressed.ariaBusy = "true"; // a button that is disabled would lose the focus
     error.textContent = "";
     try {
@@ -300,5 +312,5 @@ export const form = (schema) => ({
   schema,
   computeLabel: ({ name }, words) =>
     t(`option_${name}`) || words(`ui.panel.lovelace.editor.card.generic.${name}`) || name,
-  computeHelper: ({ name }) => t(`option_${name}_hint`) || undefined,
+  computeHelper: ({ name }) => t(`option_${name}_hint`),
 });

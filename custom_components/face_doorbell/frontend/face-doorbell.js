@@ -1,7 +1,7 @@
 /** The visits card and the dashboard strategy of Face Doorbell. */
 
 // What is imported is as new as this: the version is behind the address.
-const { DOMAIN, DOUBT, HELP, ago, button, define, el, form, line, offer, reason, refusal, t, text } = await import(
+const { DOMAIN, DOUBT, HELP, ago, bdi, button, define, el, form, line, named, offer, reason, refusal, t, text, trouble } = await import(
   `./face-doorbell-shared.js${new URL(import.meta.url).search}`
 );
 
@@ -16,15 +16,13 @@ const MOST_NAMES = 12; // that are offered for a tap; beyond them typing is fast
 const MARKS = { recognized: "✓", unknown: "?", no_face: "–", failed: "!" };
 
 const STYLE = `
-.bar { display: flex; justify-content: flex-end; }
-.bar select { border-color: transparent; text-align: end; max-inline-size: 100%; }
+.end select { border-color: transparent; text-align: end; max-inline-size: 100%; }
 li { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 12px; padding: 10px 0; }
 li + li { border-block-start: 1px solid var(--divider-color); }
 .faces { display: flex; gap: 4px; padding: 0; --tint: 0%; }
 .faces > * { inline-size: 60px; block-size: 60px; border-radius: 14px; background: var(--divider-color); }
 .faces .none { display: grid; place-items: center; font-size: 22px; color: var(--secondary-text-color); }
 .text { flex: 1 1 110px; min-inline-size: 0; display: grid; gap: 6px; }
-.chips { display: flex; flex-wrap: wrap; gap: 6px; }
 .chip { display: inline-flex; align-items: center; gap: 6px; padding-block: 3px; padding-inline: 4px 10px; border-radius: 99px;
   font-weight: 500; overflow-wrap: anywhere; }
 .chip > b { flex: none; display: grid; place-items: center; inline-size: 20px; block-size: 20px; border-radius: 50%; font-size: 13px;
@@ -33,16 +31,16 @@ li + li { border-block-start: 1px solid var(--divider-color); }
 .unknown { --hue: var(--warning-color, #ffa600); }
 .no_face { --hue: var(--secondary-text-color); }
 .failed { --hue: var(--error-color, #db4437); }
-.acts { display: flex; flex-wrap: wrap; gap: 8px; margin-inline-start: auto; }
-.acts .quiet { max-inline-size: 9em; padding-inline: 8px; text-align: end; font-size: .9em; overflow-wrap: anywhere; }
+.acts { margin-inline-start: auto; }
+.acts .quiet { max-inline-size: 9em; text-align: end; font-size: .9em; overflow-wrap: anywhere; }
 .acts button { padding-inline: 10px; }
-.acts img, .end img { vertical-align: middle; inline-size: 28px; block-size: 28px; border-radius: 8px; margin-inline-end: 8px; }
+.end img { vertical-align: middle; inline-size: 28px; block-size: 28px; border-radius: 8px; margin-inline-end: 8px; }
 .more { inline-size: 100%; margin-block-start: 8px; }
 .who { inline-size: 128px; block-size: 128px; border-radius: 24px; justify-self: center; }
 .frame { position: relative; border-radius: 12px; overflow: hidden; line-height: 0; inline-size: 100%; margin-inline: auto; }
-.frame img { inline-size: 100%; block-size: auto; aspect-ratio: auto 16 / 9; border-radius: 0; }
+.frame img { inline-size: 100%; aspect-ratio: auto 16 / 9; }
 .box { position: absolute; border: 2px solid var(--hue); border-radius: 8px; line-height: 1.4; }
-.box span { position: absolute; inset-block-start: 100%; inset-inline-start: -2px; padding: 0 6px; border-radius: 6px; white-space: nowrap;
+.box bdi { position: absolute; inset-block-start: 100%; inset-inline-start: -2px; padding: 0 6px; border-radius: 6px; white-space: nowrap;
   font-size: 12px; color: #000; background: #fff; }
 .strip { display: flex; gap: 8px; overflow-x: auto; padding: 3px; }
 .strip button { padding: 0; flex: none; overflow: hidden; block-size: 60px; --tint: 0%; }
@@ -54,10 +52,6 @@ li + li { border-block-start: 1px solid var(--divider-color); }
 
 const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   static style = STYLE;
-
-  static getStubConfig() {
-    return {};
-  }
 
   static getConfigForm() {
     return form([
@@ -159,7 +153,11 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
     };
     const { filter, list, more, live } = this.#parts;
     this.#rows.clear();
-    return el("div", {}, el("div", { class: "bar" }, filter), list, more, live);
+    return el("div", {}, el("div", { class: "end" }, filter), list, more, live);
+  }
+
+  #known() {
+    return Object.entries(this.#people).sort((one, other) => one[1].localeCompare(other[1], this.language));
   }
 
   #choose(filter) {
@@ -171,11 +169,11 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   #show(fresh = null) {
     const { filter, list, more } = this.#parts;
     const choices = [["all", t("all")], ["unknown", t("unknown")], ["missed", t("missed")]];
-    choices.push(...Object.entries(this.#people).sort((one, other) => one[1].localeCompare(other[1])));
+    choices.push(...this.#known());
     const options = JSON.stringify(choices);
     if (filter.dataset.options !== options) {
       filter.dataset.options = options;
-      filter.replaceChildren(...choices.map(([value, name]) => el("option", { value }, name)));
+      filter.replaceChildren(...choices.map(([value, name]) => el("option", { value, dir: "auto" }, name)));
     }
     filter.value = this.#filter;
     const rows = new Map();
@@ -199,15 +197,12 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   /** What has the focus in a row that is about to be replaced has an heir in the new one. */
   #refocus(rows) {
     const focused = this.shadowRoot.activeElement;
-    for (const [id, { row }] of this.#rows) {
-      const heir = rows.get(id)?.row;
-      if (focused && heir && heir !== row && row.contains(focused)) {
-        const place = [...row.querySelectorAll("button")].indexOf(focused);
-        const buttons = heir.querySelectorAll("button");
-        return buttons[place] ?? buttons[0];
-      }
-    }
-    return null;
+    const [id, old] = [...this.#rows].find(([, { row }]) => row.contains(focused)) ?? [];
+    const heir = rows.get(id)?.row;
+    if (!heir || heir === old.row) return null;
+    const place = [...old.row.querySelectorAll("button")].indexOf(focused);
+    const buttons = heir.querySelectorAll("button");
+    return buttons[place] ?? buttons[0];
   }
 
   /** Bring rows into the list without moving those that stay: a moved row loses the focus. */
@@ -233,8 +228,8 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
       "li",
       {},
       this.#thumbnails(visit),
-      el("div", { class: "text" }, el("div", { class: "chips" }, this.#chips(visit)), this.#about(visit)),
-      this.hass.user.is_admin && el("div", { class: "acts" }, this.#corrections(visit)),
+      el("div", { class: "text" }, el("div", { class: "wrap" }, this.#chips(visit)), this.#about(visit)),
+      this.hass.user.is_admin && el("div", { class: "end acts" }, this.#corrections(visit)),
     );
   }
 
@@ -252,14 +247,14 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   }
 
   #chip(tone, name) {
-    return el("span", { class: `chip tinted ${tone}` }, el("b", { aria: { hidden: "true" } }, MARKS[tone]), name);
+    return el("span", { class: `chip tinted ${tone}` }, el("b", { aria: { hidden: "true" } }, MARKS[tone]), bdi(name));
   }
 
   #about(visit) {
     return line(
       el("time", { dateTime: visit.at }, ago(visit.at, this.language)),
       this.moment(visit.at),
-      !this.config.device_id && visit.doorbell,
+      !this.config.device_id && visit.doorbell && bdi(visit.doorbell),
       visit.faces.some((face) => face.by_user) ? t("by_hand") : visit.certainty && this.#word("certainty", visit.certainty),
       visit.outcome === "failed" && visit.reason && this.#word("reason", visit.reason),
       visit.missed && text("entity.event.doorbell.state_attributes.event_type.state.missed"),
@@ -271,7 +266,7 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   #corrections(visit) {
     return visit.faces.map((face) => {
       const wrong = face.person_id !== null;
-      const made = button(wrong ? t("not", { name: face.name }) : t("who"), () => this.#ask(visit, face), { class: wrong ? "quiet" : "" });
+      const made = button(wrong ? named("not", face.name) : t("who"), () => this.#ask(visit, face), { class: wrong ? "quiet" : "" });
       const alt = t("face", { n: face.face + 1, count: visit.faces.length });
       if (visit.faces.length > 1) made.prepend(this.image(face.thumbnail, { alt }));
       return made;
@@ -318,43 +313,36 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
         this.heading(this.#title(visit)),
         visit.pictures.length ? frame : el("p", { class: "sub" }, t("no_pictures")),
         strip,
-        line(this.moment(visit.at), visit.doorbell, ...similar.map((face) => t("similarity", { name: this.#nameOf(face), value: face.similarity }))),
+        line(this.moment(visit.at), visit.doorbell && bdi(visit.doorbell), ...similar.map((face) => named("similarity", this.#nameOf(face), { value: face.similarity }))),
         this.hass.user.is_admin && el("div", { class: "end" }, this.#corrections(visit), this.#forgetButton(visit)),
       ),
     );
   }
 
   #box(face) {
-    const percent = (part) => `${part * 100}%`;
-    const box = el("div", { class: `box ${face.person_id ? "recognized" : "unknown"}` }, el("span", {}, this.#nameOf(face)));
-    const { left, top, width, height } = face.box;
-    Object.assign(box.style, { left: percent(left), top: percent(top), width: percent(width), height: percent(height) });
+    const box = el("div", { class: `box ${face.person_id ? "recognized" : "unknown"}` }, bdi(this.#nameOf(face)));
+    for (const [side, part] of Object.entries(face.box)) box.style[side] = `${part * 100}%`;
     return box;
   }
 
   /** Forgets at the second press. */
   #forgetButton(visit) {
-    const error = el("p", { class: "error", role: "alert" });
-    const pressed = button(t("forget"), null, { class: "danger" });
-    pressed.onclick = () => {
-      if (pressed.dataset.sure) {
-        return this.act(pressed, error, async () => {
-          await this.action("forget_visit", { visit_id: visit.visit_id });
-          this.close(this.#parts.filter);
-        });
-      }
-      pressed.dataset.sure = "yes";
+    const error = trouble();
+    const pressed = button(t("forget"), () => {
       pressed.textContent = t("forget_sure");
-      return undefined;
-    };
+      pressed.onclick = () => this.act(pressed, error, async () => {
+        await this.action("forget_visit", { visit_id: visit.visit_id });
+        this.close(this.#parts.filter);
+      });
+    }, { class: "danger" });
     return [pressed, error];
   }
 
   #ask(visit, face) {
     const wrong = face.person_id !== null;
-    const error = el("p", { class: "error", role: "alert" });
-    const name = el("input", { type: "text", required: true, autocomplete: "off", maxLength: 100, autofocus: true });
-    const others = Object.entries(this.#people).filter(([id]) => id !== face.person_id).map(([, each]) => each).sort((one, other) => one.localeCompare(other));
+    const error = trouble();
+    const name = el("input", { type: "text", required: true, autocomplete: "off", dir: "auto", maxLength: 100, autofocus: true });
+    const others = this.#known().filter(([id]) => id !== face.person_id).map(([, each]) => each);
     const list = el("datalist", { id: "people" }, others.map((value) => el("option", { value })));
     name.setAttribute("list", "people");
     const place = { visit_id: visit.visit_id, face: face.face };
@@ -370,10 +358,10 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
     const asked = el(
       "form",
       {},
-      el("h2", { id: "title" }, wrong ? t("not", { name: face.name }) : t("who")),
+      el("h2", { id: "title" }, wrong ? named("not", face.name) : t("who")),
       this.image(face.thumbnail, { className: "who" }),
       el("label", { class: "field" }, t("name"), name, list),
-      others.length > 0 && others.length <= MOST_NAMES && el("div", { class: "wrap" }, others.map((other) => button(other, () => choose(other)))),
+      others.length > 0 && others.length <= MOST_NAMES && el("div", { class: "wrap" }, others.map((other) => button(bdi(other), () => choose(other)))),
       el("div", { class: "sub" }, t("name_hint")),
       error,
       el("div", { class: "end" }, button(t("cancel"), () => this.close(), { class: "quiet" }), stranger, save),
@@ -395,7 +383,7 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
       this.#leave(visit);
       return;
     }
-    const error = el("p", { class: "error", role: "alert" });
+    const error = trouble();
     const anyway =
       refused.some((each) => each.reason === DOUBT) &&
       button(t("force"), () => this.act(anyway, error, () => this.#name(visit, { ...data, person: answer.person_id, force: true })));
@@ -405,7 +393,7 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
       el(
         "div",
         { class: "stack" },
-        el("h2", { id: "title" }, t("named", { name: answer.name })),
+        el("h2", { id: "title" }, named("named", answer.name)),
         el("div", {}, t("photos", { added: answer.photos_added, refused: refused.length })),
         [...new Set(refused.map(refusal).map(reason))].map((each) => el("div", { class: "sub" }, each)),
         error,
