@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from homeassistant.core import HomeAssistant
+from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
 import pytest
@@ -105,7 +105,9 @@ async def test_a_door_is_given_by_its_device_even_when_it_is_away(
 async def test_the_dashboard_can_be_copied(
     hass: HomeAssistant, bridge: RunningBridge, hass_ws_client: WebSocketGenerator
 ) -> None:
+    hass.set_state(CoreState.not_running)  # no page is older than we are
     await add_doorbell(hass, bridge)
+    hass.set_state(CoreState.running)
     ws = await hass_ws_client(hass)
     copy = await ask(ws, "face_doorbell/dashboard")
     assert copy == await ask(ws, "lovelace/config", url_path=DOMAIN.replace("_", "-"))
