@@ -89,12 +89,18 @@ class Ledger:
     def __init__(self) -> None:
         """Begin before the first press."""
         self.rings: dict[str, Ring] = {}
+        self._ordered: dict[int, tuple[datetime, bool]] = {}
         self.told_again: list[str] = []
         self.troubles: list[Trouble] = []
         self.faults: Counter[str] = Counter()
 
+    def ordered(self, number: int, *, clock_ok: bool) -> None:
+        """Note that the button is pressed now."""
+        self._ordered[number] = (datetime.now(UTC), clock_ok)
+
     def rang(self, ring: Ring) -> None:
         """Note a ring."""
+        self._ordered.pop(ring.number, None)
         self.rings[ring.ring_id] = ring
 
     def settled(self, number: int) -> None:
@@ -113,10 +119,17 @@ class Ledger:
             trouble.ended = datetime.now(UTC)
 
     def died(self, at: datetime, stored: Iterable[str]) -> None:
-        """Note that the door has died with these rings in its journal; for the others it must have had no chance."""
+        """Note that the door has died with these rings in its journal, oldest first.
+
+        It may have stored one that it had no time to report; for those it has not stored it must have had no chance.
+        """
         for ring_id in stored:
+            if ring_id not in self.rings and self._ordered:
+                number = min(self._ordered)
+                self.rang(Ring(number, ring_id, *self._ordered[number]))
             if ring_id in self.rings:
                 self.rings[ring_id].stored = True
+        self._ordered.clear()
         for ring in self.rings.values():
             if not ring.stored:
                 ring.cut_short = ring.cut_short or self._excuse(ring, at)

@@ -95,6 +95,7 @@ class World:
         async with self.button:
             await self._door_up.wait()
             if self._door is not None:
+                self.ledger.ordered(number, clock_ok=self.clock.synchronized)
                 self._door.order(door.Press(number))
 
     def _door_says(self, report: object) -> None:
@@ -188,7 +189,7 @@ class World:
     def _stored(self) -> list[str]:
         """Return the rings that a dead door has in its journal."""
         with closing(sqlite3.connect(self.state / JOURNAL)) as journal:
-            return [ring_id for (ring_id,) in journal.execute("SELECT ring_id FROM rings")]
+            return [ring_id for (ring_id,) in journal.execute("SELECT ring_id FROM rings ORDER BY seq")]
 
     # The end
 
