@@ -25,7 +25,7 @@ SUBENTRY_FLOWS = "/api/config/config_entries/subentries/flow"
 DEMO_FOLDER = REPOSITORY / ".demo"
 PORT = 8123
 PAGE_PORT = 8468
-VISIT_TIMEOUT = 30  # seconds from the press; a visit takes under two, a loaded machine may need more
+VISIT_TIMEOUT = 60  # seconds from the press; a visit takes under two, a loaded machine may need more
 ROUNDS = 3  # how often each kind of visitor rings in a check
 WALK_UP = (
     1.0  # seconds between two visitors; the bridge takes a second press within 0.3 s for the same finger

@@ -13,7 +13,7 @@ import aiohttp
 
 from .process import Process, free_port
 
-START_TIMEOUT = 60  # seconds; loading OpenCV and the face models takes a few on a slow machine
+START_TIMEOUT = 180  # seconds; loading OpenCV and the face models takes a few on a slow machine
 PAIRING_CODE = re.compile(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b")
 
 

@@ -35,7 +35,8 @@ CHROMIUM = [
 ]
 
 # A machine that does much else at the same time is no reason to fail.
-expect.set_options(timeout=30_000)
+PATIENCE_MS = 90_000
+expect.set_options(timeout=PATIENCE_MS)
 
 DESKTOP = {"width": 1400, "height": 1000}
 PHONE = {"width": 400, "height": 860}
@@ -108,6 +109,7 @@ class House:
             ],
         }
         context = await self.browser.new_context(storage_state=stored, **{"viewport": DESKTOP, **options})
+        context.set_default_timeout(PATIENCE_MS)
         return await context.new_page()
 
 

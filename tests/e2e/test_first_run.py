@@ -13,7 +13,7 @@ import pytest_asyncio
 from harness.home_assistant import PASSWORD, USERNAME
 from harness.photos import FETCHED, KNOWN
 
-from .conftest import SCREENSHOTS, House, built, ours, watch_errors
+from .conftest import PATIENCE_MS, SCREENSHOTS, House, built, ours, watch_errors
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -60,6 +60,7 @@ async def choose_photo(page: Page, dialog: Locator, number: int, photo: Path) ->
 
 async def test_from_nothing_to_a_name_with_only_the_browser(empty_house: House, tmp_path: Path) -> None:
     context = await empty_house.browser.new_context(viewport=SCREEN)
+    context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     errors = watch_errors(page)
     steps = Steps()

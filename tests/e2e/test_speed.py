@@ -23,6 +23,7 @@ PRESS_S = 2.0  # from the press to the banner and the new row
 FIRST_PAGE_S = 1.0  # from the card to its first row
 GROWTH_MB = 1.0  # over LIVE_UPDATES, of a heap that is swept before it is measured
 COLD_LOADS = 10
+AT_A_TIME = 2  # cold loads, as there are two cores
 SLOWER = 4  # times, as an old tablet on the wall is
 VISITS = 2_000
 BETWEEN = timedelta(minutes=10)
@@ -121,19 +122,25 @@ async def test_a_press_is_seen_at_once(house: House) -> None:
 
 
 async def test_the_card_is_there_after_every_cold_load_on_a_slow_device(house: House) -> None:
-    took = []
-    for _ in range(COLD_LOADS):
-        page = await house.page()
-        errors = watch_errors(page)
-        devtools = await page.context.new_cdp_session(page)
-        await devtools.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
-        started = time.monotonic()
-        await open_dashboard(house, page)
-        took.append(time.monotonic() - started)
-        assert await page.locator("hui-error-card").count() == 0
-        assert ours(errors) == []
-        await page.context.close()
-    measured(f"slowest of {COLD_LOADS} cold loads, CPU {SLOWER} times slower", max(took), None, "s")
+    took: list[float] = []
+    for _ in range(COLD_LOADS // AT_A_TIME):
+        took += await asyncio.gather(*(cold_load(house) for _ in range(AT_A_TIME)))
+    measured(f"slowest of {len(took)} cold loads, CPU {SLOWER} times slower", max(took), None, "s")
+
+
+async def cold_load(house: House) -> float:
+    """Open the dashboard in a browser that has never seen it; return the seconds until the first visit is there."""
+    page = await house.page()
+    errors = watch_errors(page)
+    devtools = await page.context.new_cdp_session(page)
+    await devtools.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+    started = time.monotonic()
+    await open_dashboard(house, page)
+    took = time.monotonic() - started
+    assert await page.locator("hui-error-card").count() == 0
+    assert ours(errors) == []
+    await page.context.close()
+    return took
 
 
 async def test_the_first_page_of_2000_visits_comes_at_once(old_house: House) -> None:
@@ -156,14 +163,15 @@ async def test_a_page_that_is_never_closed_does_not_grow(old_house: House) -> No
     await fill(page, card)
     devtools = await page.context.new_cdp_session(page)
     async with old_house.home.websocket() as socket:
-        entities = {
-            entry["translation_key"]: entry
-            for entry in await socket.command("config/entity_registry/list")
-            if entry["platform"] == DOMAIN
-        }
+        entries = await socket.command("config/entity_registry/list")
+    entities = {
+        (entry["entity_id"].partition(".")[0], entry["translation_key"]): entry
+        for entry in entries
+        if entry["platform"] == DOMAIN
+    }
     ring = {
-        "device_id": entities["doorbell"]["device_id"],
-        "entity_id": entities["last_visitor_picture"]["entity_id"],
+        "device_id": entities["event", "doorbell"]["device_id"],
+        "entity_id": entities["image", "last_visitor"]["entity_id"],
     }
     await update(old_house, card, ring, 10)  # what is made once is made
     before = await heap_mb(devtools)
@@ -187,8 +195,8 @@ async def fill(page: Page, card: Locator) -> None:
 async def update(house: House, card: Locator, ring: dict[str, str], times: int) -> None:
     """Let visits come in, and wait until each is the first row."""
     for _ in range(times):
-        answer = await house.home.call(f"{DOMAIN}.ring", ring)
-        assert answer["visit_id"]
+        visit_id = (await house.home.call(f"{DOMAIN}.ring", ring))["visit_id"]
+        await expect(card.locator("li").first.locator(f"img[src*='{visit_id}']").first).to_be_attached()
 
 
 async def heap_mb(devtools: CDPSession) -> float:
