@@ -8,29 +8,22 @@ configuration folder, the bucket and the collection are searched for what is lef
 
 import argparse
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 import json
-import logging
 from pathlib import Path
 import shutil
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import boto3
-from moto.server import ThreadedMotoServer
+from tests.fake_rekognition import RealEyes
 
-from tests.fake_rekognition import FakeRekognition, RealEyes, fake_rekognition
-
+from .cloud import Cloud, aws
 from .demo import DOMAIN, FLOWS, VISIT_TIMEOUT, WALK_UP, Watcher, tell
 from .doorbell import Doorbell
 from .home_assistant import REPOSITORY, ApiError, HomeAssistant, Json, WebSocket
 from .photos import lay_out_photos
 from .process import ProcessFailedError, free_port
-
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
 
 FOLDER: Final = REPOSITORY / ".demo" / "story"
 NAME: Final = "Bartholomew Quill"  # nobody else in the world of this machine
@@ -41,9 +34,6 @@ AT_THE_DOOR: Final = {
     "second": "obama2.jpg",
     "third": "obama3.jpg",
 }
-REGION: Final = "eu-west-1"
-BUCKET: Final = "doorbell-story"
-KEYS: Final = {"access_key_id": "AKIASTORY", "secret_access_key": "not a secret"}
 
 # Home Assistant's own memory, which keeps names and ids for a while and is the user's to purge.
 HOME_ASSISTANTS_OWN: Final = ("home-assistant_v2.db", "core.entity_registry", "core.device_registry")
@@ -63,51 +53,6 @@ class Trace:
         return own and self.what in ("name", "id")
 
 
-class Cloud:
-    """A stand-in for AWS on a port of this machine."""
-
-    def __init__(self, url: str, rekognition: FakeRekognition) -> None:
-        """Make a bucket that keeps versions."""
-        self.url = url
-        self._rekognition = rekognition
-        self._s3: S3Client = boto3.client(
-            "s3",
-            REGION,
-            endpoint_url=url,
-            aws_access_key_id=KEYS["access_key_id"],
-            aws_secret_access_key=KEYS["secret_access_key"],
-        )
-        self._s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        self._s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-
-    def contents(self) -> Iterator[tuple[str, bytes]]:
-        """Yield all versions of all objects and all marks of deletion, and the collection."""
-        listed = self._s3.list_object_versions(Bucket=BUCKET)
-        for each in listed.get("Versions", ()):
-            version = self._s3.get_object(Bucket=BUCKET, Key=each["Key"], VersionId=each["VersionId"])
-            yield f"s3 {each['Key']}", version["Body"].read()
-        for mark in listed.get("DeleteMarkers", ()):
-            yield f"s3 {mark['Key']}, deleted", b""
-        yield "collection", repr(self._rekognition.state()).encode()
-
-
-@asynccontextmanager
-async def aws(engine: str) -> AsyncGenerator[Cloud | None]:
-    """Run the stand-in if the engine needs it."""
-    if engine != "rekognition":
-        yield None
-        return
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line for each request
-    with fake_rekognition(RealEyes()) as rekognition:
-        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        server.start()
-        try:
-            host, port = server.get_host_and_port()
-            yield await asyncio.to_thread(Cloud, f"http://{host}:{port}", rekognition)
-        finally:
-            server.stop()
-
-
 async def set_up(home: HomeAssistant, doorbell: Doorbell, cloud: Cloud | None) -> None:
     """Add the doorbell and recognition, and nobody."""
     address = {"host": "127.0.0.1", "port": doorbell.port}
@@ -117,15 +62,7 @@ async def set_up(home: HomeAssistant, doorbell: Doorbell, cloud: Cloud | None) -
     if cloud is None:
         await home.walk_flow(FLOWS, flow, {"next_step_id": "local"})
         return
-    settings = {
-        **KEYS,
-        "region": REGION,
-        "bucket": BUCKET,
-        "collection": DOMAIN,
-        "mode": "search",
-        "advanced": {"endpoint_url": cloud.url},
-    }
-    await home.walk_flow(FLOWS, flow, {"next_step_id": "rekognition"}, settings)
+    await home.walk_flow(FLOWS, flow, {"next_step_id": "rekognition"}, cloud.settings)
 
 
 class Story:
@@ -203,7 +140,7 @@ async def play(folder: Path, engine: str) -> int:
     """Play the story and search for what is left; return the exit code."""
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     photos = await lay_out_photos(folder / "photos", AT_THE_DOOR)
-    async with aws(engine) as cloud, Doorbell(folder / "bridge", photos.door) as doorbell:
+    async with aws(engine, RealEyes()) as cloud, Doorbell(folder / "bridge", photos.door) as doorbell:
         tell(f"starting Home Assistant, engine {engine}")
         async with HomeAssistant(folder / "home_assistant", free_port()) as home:
             await set_up(home, doorbell, cloud)

@@ -20,9 +20,9 @@ from .recognition.errors import EngineAuthError, RecognitionError
 from .recognition.model import Recognition
 from .visits import Timings, Visit, VisitFace, VisitPicture, VisitRing
 
-# An engine has answered by then: who presses later has come back, or is somebody else.
 _LOGGER = logging.getLogger(__name__)
 
+# An engine has answered by then: who presses later has come back, or is somebody else.
 SAME_VISIT_S: Final = 30
 
 

@@ -6,31 +6,24 @@ agree, and nobody else may have changed. The doorbell and a stand-in for AWS liv
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 import functools
 import json
-import logging
 import math
 from pathlib import Path
 import random
 import time
-from typing import TYPE_CHECKING, Any, Final
-
-import boto3
-from moto.server import ThreadedMotoServer
+from typing import Any, Final
 
 from custom_components.face_doorbell.const import DOMAIN
 from pi_bridge.model import Box, Embedding, Face, FacesFound, FacesState
 from tests.bridge.doubles import RunningBridge, running_bridge
-from tests.fake_rekognition import FakeRekognition, PaintedEyes, fake_rekognition, paint
+from tests.fake_rekognition import PaintedEyes, paint
 
+from ..cloud import Cloud, aws
 from .child import Child, Complaint, Logged, preload
 from .whole_home import Done, Perform, Ready, Start, Tell, Told, Walk, main, prepare
-
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
 
 MODEL: Final = "painted"
 HUES: Final = range(0, 360, 60)  # of the persons; no two look alike
@@ -39,9 +32,6 @@ ENGINES: Final = ("local", "rekognition")
 ANSWER_S: Final = 240  # a start on a slow machine that does much else
 BEYOND: Final = 1.2  # of the usual number of points: some die when all is done
 SAVED_S: Final = 1.5  # Home Assistant writes what it knows of persons within one
-REGION: Final = "eu-west-1"
-BUCKET: Final = "doorbell-soak"
-KEYS: Final = {"access_key_id": "AKIASOAK", "secret_access_key": "not a secret"}
 
 
 class PeopleError(Exception):
@@ -97,56 +87,6 @@ class PaintedFaces:
 
 def _embedding(hue: float) -> Embedding:
     return Embedding(MODEL, (math.cos(math.radians(hue)), math.sin(math.radians(hue))))
-
-
-class Cloud:
-    """A stand-in for AWS, which outlives those who ask it."""
-
-    def __init__(self, url: str, rekognition: FakeRekognition) -> None:
-        """Make a bucket."""
-        self.url = url
-        self._rekognition = rekognition
-        self._s3: S3Client = boto3.client(
-            "s3",
-            REGION,
-            endpoint_url=url,
-            aws_access_key_id=KEYS["access_key_id"],
-            aws_secret_access_key=KEYS["secret_access_key"],
-        )
-        self._s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-
-    def differences(self, photos: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """Yield how bucket and collection differ from the persons with their photos."""
-        wanted = {f"{person}/{photo}.jpg" for person in photos for photo in photos[person]}
-        files = wanted | {f"{person}/person.json" for person in photos}
-        keys = {item["Key"] for item in self._s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())}
-        yield from _difference("the bucket", {key.removeprefix(f"{DOMAIN}/people/") for key in keys}, files)
-        collection = self._rekognition.collection()
-        faces = list(collection.faces.values()) if collection else []
-        indexed = {f"{face.user_id}/{(face.external_id or '').partition(':')[2]}.jpg" for face in faces}
-        yield from _difference("the collection", indexed, wanted)
-        if len(faces) != len(wanted):
-            yield f"the collection has {len(faces)} faces of {len(wanted)} photos"
-        users = set(collection.users) if collection else set()
-        if users - photos.keys():
-            yield f"the collection has the users {users - photos.keys()}"
-
-
-@asynccontextmanager
-async def aws(engine: str) -> AsyncGenerator[Cloud | None]:
-    """Run the stand-in if the engine needs it."""
-    if engine != "rekognition":
-        yield None
-        return
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line for each request
-    with fake_rekognition(PaintedEyes()) as rekognition:
-        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        server.start()
-        try:
-            host, port = server.get_host_and_port()
-            yield await asyncio.to_thread(Cloud, f"http://{host}:{port}", rekognition)
-        finally:
-            server.stop()
 
 
 class Home:
@@ -255,15 +195,9 @@ class Household:
         if self._cloud is None:
             await self._walk([{"next_step_id": "recognition"}, {"next_step_id": "local"}])
         else:
-            settings = {
-                **KEYS,
-                "region": REGION,
-                "bucket": BUCKET,
-                "collection": DOMAIN,
-                "mode": "search",
-                "advanced": {"endpoint_url": self._cloud.url},
-            }
-            await self._walk([{"next_step_id": "recognition"}, {"next_step_id": "rekognition"}, settings])
+            await self._walk(
+                [{"next_step_id": "recognition"}, {"next_step_id": "rekognition"}, self._cloud.settings]
+            )
         self._told = await self._home.ask(Tell(), Told)
         for kind in ("add", "name", "photo", "correct", "remove"):
             change = await self._change(kind)
@@ -381,7 +315,7 @@ class Household:
                 f"visit {folder.name}", {path.name for path in folder.iterdir()}, pictures | {"visit.json"}
             )
         if self._cloud:
-            yield from self._cloud.differences(told.photos)
+            yield from _cloud_differences(self._cloud, told.photos)
 
 
 def _disagreements(told: Told) -> Iterator[str]:
@@ -414,6 +348,23 @@ def _consequences(change: Change, before: Told, after: Told) -> Iterator[str]:
             yield f"{person} is there without photos"
 
 
+def _cloud_differences(cloud: Cloud, photos: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield how bucket and collection differ from the persons with their photos."""
+    wanted = {f"{person}/{photo}.jpg" for person in photos for photo in photos[person]}
+    files = wanted | {f"{person}/person.json" for person in photos}
+    kept = {key.removeprefix(f"{DOMAIN}/people/") for key in cloud.objects()}
+    yield from _difference("the bucket", kept, files)
+    collection = cloud.rekognition.collection()
+    faces = list(collection.faces.values()) if collection else []
+    indexed = {f"{face.user_id}/{(face.external_id or '').partition(':')[2]}.jpg" for face in faces}
+    yield from _difference("the collection", indexed, wanted)
+    if len(faces) != len(wanted):
+        yield f"the collection has {len(faces)} faces of {len(wanted)} photos"
+    users = set(collection.users) if collection else set()
+    if users - photos.keys():
+        yield f"the collection has the users {users - photos.keys()}"
+
+
 def _difference(where: str, found: set[str], wanted: set[str]) -> Iterator[str]:
     if found - wanted:
         yield f"{where} has {sorted(found - wanted)} too much"
@@ -428,7 +379,7 @@ async def soak_people(folder: Path, kills: int, seed: int, engine: str) -> Repor
     photos = folder / "photos"
     await asyncio.to_thread(_paint, photos)
     async with (
-        aws(engine) as cloud,
+        aws(engine, PaintedEyes()) as cloud,
         running_bridge(folder / "bridge", photos=[paint(0)], finder=PaintedFaces()) as bridge,
     ):
         home = Home(folder / "home_assistant", photos)
