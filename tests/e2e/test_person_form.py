@@ -52,7 +52,7 @@ async def test_a_face_is_picked_and_a_doubt_confirmed(house: House, tmp_path: Pa
     await expect(dialog.get_by_text("There are several faces in this photo")).to_be_visible()
     await shown(dialog, 2)
     await page.screenshot(path=SCREENSHOTS / "person_face.png")
-    await dialog.locator("ha-radio, input[type=radio], md-radio").first.click()
+    await dialog.get_by_role("radio").first.click()
     await submit(page)
     await expect(dialog.get_by_text("Photos so far: 1")).to_be_visible()
     await page.screenshot(path=SCREENSHOTS / "person_advice.png")

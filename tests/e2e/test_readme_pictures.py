@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from playwright.async_api import expect
 import pytest
@@ -30,6 +31,7 @@ IMAGES = REPOSITORY / "docs" / "images"
 DESKTOP = {"width": 1280, "height": 1080}
 LIMIT = 300_000  # bytes
 SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # of the screenshot: the largest that is within the limit is taken
+EXACT = 64  # colours of the page that are kept as they are: the most frequent ones
 
 # How long ago somebody rang, the latest first, once the household is as old as one that people live in.
 AGES = (timedelta(minutes=47), timedelta(hours=3), timedelta(hours=8), timedelta(days=1, hours=2))
@@ -66,14 +68,32 @@ def compressed(screenshot: bytes) -> bytes:
     with Image.open(BytesIO(screenshot)) as image:
         for scale in SCALES:
             size = (round(image.width * scale), round(image.height * scale))
-            small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
             target = BytesIO()
-            # The colours of small icons are kept; no dithering, which is noise to what comes after.
-            palette = small.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-            palette.save(target, "PNG", optimize=True)
+            small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            with_palette(small).save(target, "PNG", optimize=True)
             if target.tell() < LIMIT:
                 return target.getvalue()
     raise AssertionError("no scale is small enough")
+
+
+def with_palette(image: Image.Image) -> Image.Image:
+    """Return an image of 256 colours: those of letters and icons exactly, those of photos dithered."""
+    pixels = np.asarray(image)
+    codes = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    values, counts = np.unique(codes, return_counts=True)
+    exact = values[np.argsort(counts)[-EXACT:]]
+    photos = Image.fromarray(pixels[~np.isin(codes, exact)][None])
+    colors = photos.quantize(256 - EXACT, Image.Quantize.MEDIANCUT, kmeans=1).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([int(code) >> shift & 0xFF for code in exact for shift in (16, 8, 0)] + colors)
+    dithered = image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    # The nearest colour in a palette is only looked for roughly.
+    places = np.asarray(dithered).copy()
+    for place, code in enumerate(exact):
+        places[codes == code] = place
+    result = Image.fromarray(places, "P")
+    result.putpalette(palette.getpalette() or [])
+    return result
 
 
 @pytest.mark.parametrize(
