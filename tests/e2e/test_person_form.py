@@ -67,6 +67,6 @@ async def test_a_face_is_picked_and_a_doubt_confirmed(house: House, tmp_path: Pa
     await expect(dialog.get_by_text("Is this Twin?")).to_be_visible()
     await shown(dialog, 2)
     await page.screenshot(path=SCREENSHOTS / "person_doubt.png")
-    await dialog.get_by_text("Choose other photos").click()
+    await dialog.get_by_text("Choose other photos", exact=True).click()
     await expect(dialog.locator("step-flow-form")).to_be_visible()
     await page.context.close()
