@@ -196,7 +196,7 @@ async def update(house: House, card: Locator, ring: dict[str, str], times: int) 
     """Let visits come in, and wait until each is the first row."""
     for _ in range(times):
         visit_id = (await house.home.call(f"{DOMAIN}.ring", ring))["visit_id"]
-        await expect(card.locator("li").first.locator(f"img[src*='{visit_id}']").first).to_be_attached()
+        await card.locator(f"li:first-child img[src*='{visit_id}']").first.wait_for(state="attached")
 
 
 async def heap_mb(devtools: CDPSession) -> float:
