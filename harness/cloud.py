@@ -7,10 +7,9 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from moto.server import ThreadedMotoServer
 
 from custom_components.face_doorbell.const import DOMAIN
-from tests.fake_rekognition import Eyes, FakeRekognition, fake_rekognition
+from tests.fake_rekognition import Eyes, FakeRekognition, aws_server
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -71,11 +70,5 @@ async def aws(engine: str, eyes: Eyes) -> AsyncGenerator[Cloud | None]:
         yield None
         return
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line for each request
-    with fake_rekognition(eyes) as rekognition:
-        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        server.start()
-        try:
-            host, port = server.get_host_and_port()
-            yield await asyncio.to_thread(Cloud, f"http://{host}:{port}", rekognition)
-        finally:
-            server.stop()
+    with aws_server(eyes) as (url, rekognition):
+        yield await asyncio.to_thread(Cloud, url, rekognition)

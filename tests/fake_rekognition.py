@@ -1,6 +1,6 @@
 """Rekognition for tests: moto's S3 and STS, with the operations on faces that moto lacks, stateful and strict.
 
-Works under `moto.mock_aws` and in a `moto.server.ThreadedMotoServer` of the same process. Semantics are AWS's as
+Works under `moto.mock_aws`, and as a server for other processes. Semantics are AWS's as
 documented; what is checked of the input comes from botocore's service model, which botocore itself does not check.
 """
 
@@ -22,10 +22,12 @@ import uuid
 
 from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 import botocore.session
+from moto.core.base_backend import BackendDict
 from moto.core.exceptions import JsonRESTError
 from moto.rekognition.responses import RekognitionResponse
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import s3_backends
+from moto.server import ThreadedMotoServer
 import numpy as np
 from PIL import Image, ImageDraw, UnidentifiedImageError
 
@@ -550,7 +552,7 @@ class _Call:
 
 @contextmanager
 def fake_rekognition(eyes: Eyes) -> Iterator[FakeRekognition]:
-    """Put the fake into moto, inside `mock_aws` or beside a server of moto's."""
+    """Put the fake into moto, inside `mock_aws`."""
     fake = FakeRekognition(eyes)
     with ExitStack() as patches:
         for operation in fake._model.operation_names:
@@ -559,6 +561,20 @@ def fake_rekognition(eyes: Eyes) -> Iterator[FakeRekognition]:
                     patch.object(RekognitionResponse, method, _answering(fake, operation), create=True)
                 )
         yield fake
+
+
+@contextmanager
+def aws_server(eyes: Eyes) -> Iterator[tuple[str, FakeRekognition]]:
+    """Run an AWS with nothing in it on a port of this machine; yields its URL and its Rekognition."""
+    BackendDict.reset()  # moto has one state for each process: what the last user left is still there
+    with fake_rekognition(eyes) as fake:
+        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        server.start()
+        try:
+            host, port = server.get_host_and_port()
+            yield f"http://{host}:{port}", fake
+        finally:
+            server.stop()
 
 
 def _answering(fake: FakeRekognition, operation: str) -> Callable[[RekognitionResponse], str]:

@@ -95,8 +95,7 @@ class Cloud:
 
     def __init__(self, rekognition: FakeRekognition) -> None:
         self.rekognition = rekognition
-        self.s3 = _s3()
-        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.s3 = s3_with_bucket()
 
     def keys(self) -> set[str]:
         return {item["Key"] for item in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())}
@@ -147,8 +146,18 @@ class Cloud:
 
 
 @functools.cache
-def _s3() -> S3Client:
-    client: S3Client = boto3.client("s3", REGION, aws_access_key_id="k", aws_secret_access_key="s")
+def s3_client(endpoint: str | None = None) -> S3Client:
+    """Return a client of S3, or of a server in its place."""
+    client: S3Client = boto3.client(
+        "s3", REGION, endpoint_url=endpoint, aws_access_key_id="k", aws_secret_access_key="s"
+    )
+    return client
+
+
+def s3_with_bucket(endpoint: str | None = None) -> S3Client:
+    """Return a client of S3, in which there is the bucket now."""
+    client = s3_client(endpoint)
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     return client
 
 

@@ -6,8 +6,6 @@ import logging
 from pathlib import Path
 import sys
 
-from moto.server import ThreadedMotoServer
-
 from custom_components.face_doorbell.model import Picture
 from custom_components.face_doorbell.recognition.decision import Rule
 from custom_components.face_doorbell.recognition.gallery import Gallery, NewPhoto
@@ -17,7 +15,7 @@ from custom_components.face_doorbell.recognition.rekognition import (
     check,
     create_bucket,
 )
-from tests.fake_rekognition import PaintedEyes, fake_rekognition, paint
+from tests.fake_rekognition import PaintedEyes, aws_server, paint
 from tests.recognition.conftest import SETTINGS
 
 
@@ -41,9 +39,5 @@ async def talk(root: Path, endpoint: str) -> None:
 
 
 if __name__ == "__main__":
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with fake_rekognition(PaintedEyes()):
-        asyncio.run(talk(Path(sys.argv[1]), f"http://{host}:{port}"))
-    server.stop()
+    with aws_server(PaintedEyes()) as (url, _):
+        asyncio.run(talk(Path(sys.argv[1]), url))

@@ -12,17 +12,15 @@ import threading
 from typing import Any
 from unittest.mock import patch
 
-import boto3
-from moto.server import ThreadedMotoServer
 import pytest
 
 from custom_components.face_doorbell.recognition.aws import Aws
 from custom_components.face_doorbell.recognition.prices import cost
 from harness import aws_check, aws_contract
 from harness.aws_contract import CONTRACT, SCRATCH
-from tests.fake_rekognition import FakeRekognition, Fault, RealEyes, fake_rekognition
+from tests.fake_rekognition import FakeRekognition, Fault, RealEyes, aws_server
 from tests.photos import ROOT
-from tests.recognition.conftest import REGION, SETTINGS, Cloud
+from tests.recognition.conftest import REGION, SETTINGS, Cloud, s3_client
 
 NAME = f"{SCRATCH}0123456789ab"
 AWS_MD = ROOT / "docs" / "aws.md"
@@ -93,12 +91,8 @@ def test_the_policy_for_the_check_holds_for_scratch_names_only() -> None:
 @pytest.fixture
 def server(eyes: RealEyes) -> Iterator[tuple[str, FakeRekognition]]:
     """AWS on a real socket."""
-    with fake_rekognition(eyes) as fake:
-        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}", fake
-        server.stop()
+    with aws_server(eyes) as server:
+        yield server
 
 
 def start(endpoint: str, *options: str) -> subprocess.Popen[str]:
@@ -116,12 +110,8 @@ def start(endpoint: str, *options: str) -> subprocess.Popen[str]:
 
 
 def buckets(endpoint: str) -> list[str]:
-    client = boto3.client(
-        "s3", REGION, endpoint_url=endpoint, aws_access_key_id="k", aws_secret_access_key="s"
-    )
-    return [
-        bucket["Name"] for bucket in client.list_buckets()["Buckets"] if bucket["Name"].startswith(SCRATCH)
-    ]
+    names = [bucket["Name"] for bucket in s3_client(endpoint).list_buckets()["Buckets"]]
+    return [name for name in names if name.startswith(SCRATCH)]
 
 
 def test_the_whole_check_as_a_user_runs_it(server: tuple[str, FakeRekognition], tmp_path: Path) -> None:

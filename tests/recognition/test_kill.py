@@ -12,16 +12,15 @@ import subprocess
 import sys
 from typing import Any
 
-from moto.server import ThreadedMotoServer
 import pytest
 
 from custom_components.face_doorbell.model import Picture
 from custom_components.face_doorbell.recognition.gallery import Gallery
 from custom_components.face_doorbell.recognition.recognizer import Recognizer
-from tests.fake_rekognition import FakeRekognition, PaintedEyes, fake_rekognition
+from tests.fake_rekognition import FakeRekognition, PaintedEyes, aws_server
 from tests.photos import ROOT
 from tests.recognition import killed
-from tests.recognition.conftest import BUCKET, REGION
+from tests.recognition.conftest import BUCKET, s3_with_bucket
 
 KILLS = int(os.environ.get("KILLS", "10"))  # for each engine
 SEED = int(os.environ.get("SEED", "4"))
@@ -70,12 +69,8 @@ def local(tmp_path: Path) -> Iterator[Lives]:
 @pytest.fixture
 def aws() -> Iterator[tuple[str, FakeRekognition]]:
     """AWS as a server, which outlives those who ask it."""
-    with fake_rekognition(PaintedEyes()) as fake:
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}", fake
-        server.stop()
+    with aws_server(PaintedEyes()) as server:
+        yield server
 
 
 @pytest.fixture
@@ -126,13 +121,8 @@ async def test_a_kill_leaves_the_local_engine_in_agreement(local: Lives) -> None
 
 
 async def test_a_kill_leaves_aws_in_agreement(rekognition: Lives, aws: tuple[str, FakeRekognition]) -> None:
-    import boto3
-
     endpoint, fake = aws
-    s3 = boto3.client(
-        "s3", REGION, endpoint_url=endpoint, aws_access_key_id="AKIATEST", aws_secret_access_key="s"
-    )
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3 = s3_with_bucket(endpoint)
     deaths = 0
     for seed, point in points(rekognition.live(SEED, NEVER)):
         deaths += rekognition.live(seed, point)["status"] == -9

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from io import BytesIO
@@ -12,7 +12,6 @@ import sys
 import threading
 from unittest.mock import patch
 
-from moto.server import ThreadedMotoServer
 from PIL import ExifTags, Image
 import pytest
 
@@ -29,9 +28,9 @@ from custom_components.face_doorbell.recognition.model import Recognition
 from custom_components.face_doorbell.recognition.recognizer import Recognizer
 from custom_components.face_doorbell.recognition.rekognition import Mode, RekognitionEngine
 from tests.aws_faults import aws_wire
-from tests.fake_rekognition import Fault, PaintedEyes, RealEyes, Seen, fake_rekognition, paint
+from tests.fake_rekognition import Fault, PaintedEyes, Seen, aws_server, paint
 from tests.photos import ROOT, photo, two_people
-from tests.recognition.conftest import SETTINGS, Cloud, rekognition
+from tests.recognition.conftest import SETTINGS, Cloud, rekognition, s3_with_bucket
 
 MODES = [Mode.SEARCH, Mode.COMPARE]
 
@@ -257,21 +256,10 @@ def test_no_picture_and_no_secret_is_ever_logged(tmp_path: Path) -> None:
     assert base64.b64encode(paint(0))[100:160].decode() not in ended.stdout + ended.stderr
 
 
-@pytest.fixture
-def server(eyes: RealEyes) -> Iterator[str]:
-    """AWS on a real socket."""
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-async def test_the_loop_goes_on_while_aws_thinks(server: str, gallery: Gallery) -> None:
-    with fake_rekognition(PaintedEyes()) as fake:
-        settings = replace(SETTINGS, endpoint_url=server)
-        engine = RekognitionEngine(settings, Rule())
-        await asyncio.to_thread(_bucket, server)
+async def test_the_loop_goes_on_while_aws_thinks(gallery: Gallery) -> None:
+    with aws_server(PaintedEyes()) as (url, fake):
+        engine = RekognitionEngine(replace(SETTINGS, endpoint_url=url), Rule())
+        s3_with_bucket(url)
         gallery.add_person("Ann", [NewPhoto(paint(0))])
         await engine.sync(gallery)
         hold = threading.Event()
@@ -282,17 +270,6 @@ async def test_the_loop_goes_on_while_aws_thinks(server: str, gallery: Gallery) 
         hold.set()
         assert (await asking).outcome is Outcome.RECOGNIZED
         await engine.close()
-
-
-def _bucket(endpoint: str) -> None:
-    import boto3
-
-    client = boto3.client(
-        "s3", SETTINGS.region, endpoint_url=endpoint, aws_access_key_id="k", aws_secret_access_key="s"
-    )
-    client.create_bucket(
-        Bucket=SETTINGS.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-    )
 
 
 async def test_nobody_listening_is_no_stranger(gallery: Gallery) -> None:

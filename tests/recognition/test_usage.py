@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from moto.server import ThreadedMotoServer
 import pytest
 
 from custom_components.face_doorbell.model import Picture
@@ -17,8 +16,8 @@ from custom_components.face_doorbell.recognition.prices import PRICES, cost
 from custom_components.face_doorbell.recognition.recognizer import Recognizer
 from custom_components.face_doorbell.recognition.rekognition import RekognitionEngine, check
 from custom_components.face_doorbell.recognition.usage import MonthUsage, Usage
-from tests.fake_rekognition import BILLED, Fault, PaintedEyes, fake_rekognition, paint
-from tests.recognition.conftest import BUCKET, SETTINGS, Cloud
+from tests.fake_rekognition import BILLED, Fault, PaintedEyes, aws_server, paint
+from tests.recognition.conftest import SETTINGS, Cloud
 
 
 @dataclass
@@ -129,22 +128,9 @@ def test_every_change_is_told() -> None:
 @pytest.fixture
 def server() -> Iterator[AwsSettings]:
     """AWS over real sockets, throttled once for each answer."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        with fake_rekognition(PaintedEyes()) as fake:
-            settings = AwsSettings(
-                access_key_id="AKIATEST",
-                secret_access_key="very secret",
-                region="us-east-1",
-                bucket=BUCKET,
-                endpoint_url=f"http://{host}:{port}",
-            )
-            fake.fail["CompareFaces"] = Fault("ThrottlingException", times=1)
-            yield settings
-    finally:
-        server.stop()
+    with aws_server(PaintedEyes()) as (url, fake):
+        fake.fail["CompareFaces"] = Fault("ThrottlingException", times=1)
+        yield replace(SETTINGS, endpoint_url=url)
 
 
 async def test_a_call_that_botocore_tries_again_counts_once(server: AwsSettings, usage: Usage) -> None:

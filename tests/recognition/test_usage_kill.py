@@ -9,14 +9,13 @@ from pathlib import Path
 import random
 import sqlite3
 
-from moto.server import ThreadedMotoServer
 import pytest
 
 from custom_components.face_doorbell.recognition.ledger import Ledger
 from custom_components.face_doorbell.recognition.prices import cost
 from custom_components.face_doorbell.recognition.usage import MonthUsage, Usage
-from tests.fake_rekognition import PaintedEyes, fake_rekognition
-from tests.recognition.conftest import BUCKET, REGION
+from tests.fake_rekognition import FakeRekognition, PaintedEyes, aws_server
+from tests.recognition.conftest import s3_with_bucket
 from tests.recognition.killed_calls import BUDGET, FACES, ledger
 from tests.recognition.test_kill import NEVER, Lives
 
@@ -25,42 +24,34 @@ SEED = int(os.environ.get("SEED", "4"))
 
 
 @pytest.fixture
-def lives(tmp_path: Path) -> Iterator[Lives]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    lived = Lives(tmp_path / "lives", f"http://{host}:{port}", "tests.recognition.killed_calls")
-    yield lived
-    lived.close()
-    server.stop()
+def lives_and_aws(tmp_path: Path) -> Iterator[tuple[Lives, FakeRekognition]]:
+    with aws_server(PaintedEyes()) as (url, fake):
+        s3_with_bucket(url)
+        lived = Lives(tmp_path / "lives", url, "tests.recognition.killed_calls")
+        yield lived, fake
+        lived.close()
 
 
-def test_a_kill_forgets_no_call(lives: Lives) -> None:
-    import boto3
-
+def test_a_kill_forgets_no_call(lives_and_aws: tuple[Lives, FakeRekognition]) -> None:
+    lives, fake = lives_and_aws
     random_ = random.Random(SEED)
-    with fake_rekognition(PaintedEyes()) as fake:
-        s3 = boto3.client(
-            "s3", REGION, endpoint_url=lives.endpoint, aws_access_key_id="AKIATEST", aws_secret_access_key="s"
-        )
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        first = lives.live(0, NEVER)
-        assert first["status"] == 0
+    first = lives.live(0, NEVER)
+    assert first["status"] == 0
+    counted = ledger(lives.root).load()
+    assert counted
+    assert counted.calls == fake.billed
+    deaths = 0
+    for _ in range(KILLS):
+        deaths += lives.live(0, random_.randint(1, int(first["passed"])))["status"] == -9
         counted = ledger(lives.root).load()
         assert counted
-        assert counted.calls == fake.billed
-        deaths = 0
-        for _ in range(KILLS):
-            deaths += lives.live(0, random_.randint(1, int(first["passed"])))["status"] == -9
-            counted = ledger(lives.root).load()
-            assert counted
-            # What died with its call on the way may be counted for nothing.
-            asked = sum(fake.billed.values())
-            assert asked <= sum(counted.calls.values()) <= asked + deaths * FACES
-            assert cost(counted.calls) <= BUDGET + 1e-9
-        assert deaths > KILLS / 3
-        assert lives.live(0, NEVER)["status"] == 0  # comes to the end without a budget left
-        assert cost(fake.billed) <= BUDGET + 1e-9
+        # What died with its call on the way may be counted for nothing.
+        asked = sum(fake.billed.values())
+        assert asked <= sum(counted.calls.values()) <= asked + deaths * FACES
+        assert cost(counted.calls) <= BUDGET + 1e-9
+    assert deaths > KILLS / 3
+    assert lives.live(0, NEVER)["status"] == 0  # comes to the end without a budget left
+    assert cost(fake.billed) <= BUDGET + 1e-9
 
 
 def test_a_month_is_kept_until_another_begins(tmp_path: Path) -> None:
