@@ -22,6 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-docs", action="store_true", help="write the documentation's tables anew")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their length: in a file there may be the time, and all test processes need the same names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(autouse=True)
 def loopback_only() -> None:
     """Open sockets to this machine, which Home Assistant's test plugin closes, and to nowhere else."""
