@@ -5,14 +5,19 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowManager
 import pytest
 
 from pi_bridge.faces import Faces
 from tests import photos
 from tests.bridge.doubles import FakeFaces, RunningBridge, one_face, running_bridge
+from tests.fake_rekognition import PaintedEyes, RealEyes
+from tests.recognition.conftest import Cloud, cloud_that_sees
 
 from .flow_texts import check_step
+from .flow_tools import AWS_FORM, add_doorbell, answer, choose, start
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +77,46 @@ async def seeing_bridge(face_models: Faces, tmp_path: Path) -> AsyncIterator[Run
     """A real bridge with its real face models."""
     async with running_bridge(tmp_path / "bridge", finder=face_models) as running:
         yield running
+
+
+@pytest.fixture
+async def seeing_doorbell(hass: HomeAssistant, seeing_bridge: RunningBridge) -> ConfigEntry:
+    """The bridge with its real face models, added."""
+    return await add_doorbell(hass, seeing_bridge)
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant, seeing_doorbell: ConfigEntry) -> ConfigEntry:
+    """Recognition with the local engine."""
+    step = await start(hass, choose("recognition"), choose("local"))
+    added: ConfigEntry = step["result"]
+    return added
+
+
+@pytest.fixture(scope="session")
+def eyes() -> RealEyes:
+    """See as the bridge does."""
+    return RealEyes()
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    """AWS with a bucket; it sees painted faces."""
+    with cloud_that_sees(PaintedEyes()) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def seeing_cloud(eyes: RealEyes) -> Iterator[Cloud]:
+    """AWS with a bucket; it sees real faces."""
+    with cloud_that_sees(eyes) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+async def cloud_entry(hass: HomeAssistant, seeing_doorbell: ConfigEntry, seeing_cloud: Cloud) -> ConfigEntry:
+    """Recognition with AWS."""
+    step = await start(hass, choose("recognition"), choose("rekognition"))
+    step = await answer(hass, step, AWS_FORM)
+    added: ConfigEntry = step["result"]
+    return added

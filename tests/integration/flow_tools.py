@@ -5,11 +5,22 @@ from typing import Any
 
 import aiohttp
 from aiohttp.test_utils import TestClient
-from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 
 from custom_components.face_doorbell.const import DOMAIN, SUBENTRY_PERSON
 from tests.bridge.doubles import RunningBridge
+from tests.recognition.conftest import BUCKET, REGION
+
+KEYS = {"access_key_id": "AKIATEST", "secret_access_key": "very secret"}
+AWS_FORM: dict[str, Any] = {
+    **KEYS,
+    "region": REGION,
+    "bucket": BUCKET,
+    "collection": "face_doorbell",
+    "mode": "search",
+    "advanced": {},
+}
 
 Step = Mapping[str, Any]  # what any of the three kinds of flows shows next
 
@@ -53,6 +64,27 @@ async def add_doorbell(hass: HomeAssistant, bridge: RunningBridge) -> ConfigEntr
     step = await answer(hass, step, {"code": bridge.pairing_code()})
     entry: ConfigEntry = step["result"]
     return entry
+
+
+async def reconfigure(hass: HomeAssistant, entry: ConfigEntry, engine: str) -> Step:
+    step: Step = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+    assert step["step_id"] == "recognition"
+    return await answer(hass, step, choose(engine))
+
+
+def suggested(step: Step) -> dict[str, Any]:
+    """Return what a form shows in its fields."""
+    shown: dict[str, Any] = {}
+    for marker, validator in step["data_schema"].schema.items():
+        fields = validator.schema.schema if hasattr(validator, "options") else {marker: validator}
+        shown |= {
+            str(field): field.description["suggested_value"]
+            for field in fields
+            if field.description and field.description.get("suggested_value")
+        }
+    return shown
 
 
 async def start_person(hass: HomeAssistant, entry: ConfigEntry) -> Step:

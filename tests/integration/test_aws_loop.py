@@ -8,8 +8,6 @@ import sys
 import threading
 
 from homeassistant.core import HomeAssistant
-from moto import mock_aws
-import pytest
 
 from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.model import Outcome
@@ -17,12 +15,11 @@ from custom_components.face_doorbell.naming import async_add_person
 from custom_components.face_doorbell.recognition.ledger import Ledger
 from custom_components.face_doorbell.visits import VISITS
 from tests.bridge.doubles import RunningBridge
-from tests.fake_rekognition import PaintedEyes, fake_rekognition, paint
+from tests.fake_rekognition import paint
 from tests.recognition.conftest import Cloud
 
-from .flow_tools import answer, choose, start
+from .flow_tools import AWS_FORM, answer, choose, reconfigure, start, suggested
 from .helpers import add_doorbell, until_acked
-from .test_config_flow_recognition import SETTINGS, reconfigure, suggested
 
 BLOCKING = ("open", "os.", "shutil.", "socket.connect", "socket.getaddrinfo", "sqlite3.connect", "time.sleep")
 OURS = ("/botocore/", "/boto3/", "/face_doorbell/recognition/", "/face_doorbell/budget.py")
@@ -67,18 +64,12 @@ def watched() -> Iterator[list[str]]:
     one.thread = 0
 
 
-@pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    with mock_aws(), fake_rekognition(PaintedEyes()) as rekognition:
-        yield Cloud(rekognition)
-
-
 async def test_nothing_of_aws_blocks_the_loop(
     hass: HomeAssistant, bridge: RunningBridge, cloud: Cloud
 ) -> None:
     with watched() as seen:
         form = await start(hass, choose("recognition"), choose("rekognition"))
-        entry = (await answer(hass, form, SETTINGS))["result"]
+        entry = (await answer(hass, form, AWS_FORM))["result"]
         photos = [paint(0), paint(0, mark=1)]
         async_add_person(hass, entry, await entry.runtime_data.enrol("Ann", photos))
         await hass.async_block_till_done()

@@ -19,7 +19,6 @@ from homeassistant.components.persistent_notification import _async_get_or_creat
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
-from moto import mock_aws
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
@@ -37,14 +36,13 @@ from pi_bridge.faces import Faces
 from tests import photos
 from tests.aws_faults import FAULTS, AwsFault, Wire, aws_wire, can_happen, service_of
 from tests.bridge.doubles import RunningBridge, running_bridge
-from tests.fake_rekognition import Fault, PaintedEyes, fake_rekognition, paint
+from tests.fake_rekognition import Fault, paint
 from tests.recognition.conftest import BUCKET, Cloud
 
 from .flow_texts import english
-from .flow_tools import answer, choose, start
+from .flow_tools import AWS_FORM, answer, choose, start
 from .helpers import RECOGNIZED, VISITOR, add_doorbell, recognition, set_up, state, until_acked
 from .test_budget import SETTINGS
-from .test_config_flow_recognition import SETTINGS as FORM
 
 PERMISSIONS: Final = {
     "PutObject": "s3:PutObject",
@@ -54,12 +52,6 @@ PERMISSIONS: Final = {
 }
 AWS_MD: Final = Path(__file__).parents[2] / "docs" / "aws.md"
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
-
-
-@pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    with mock_aws(), fake_rekognition(PaintedEyes()) as rekognition:
-        yield Cloud(rekognition)
 
 
 @pytest.fixture
@@ -303,7 +295,7 @@ async def test_each_fault_at_set_up_has_its_text(hass: HomeAssistant, cloud: Clo
             continue  # the form is saved, see below
         for operation in operations:
             with wire.failing(fault, operation):
-                form = await answer(hass, form, FORM)
+                form = await answer(hass, form, AWS_FORM)
                 sent = wire.sent[operation]
             where = (fault.name, operation)
             assert form["type"] == "form", where
@@ -315,7 +307,7 @@ async def test_each_fault_at_set_up_has_its_text(hass: HomeAssistant, cloud: Clo
                 assert action == ("s3:GetObject" if "may not read" in fault.name else PERMISSIONS[operation])
     busy = next(fault for fault, _ in SET_UP.rows() if fault.reason is None)
     with wire.failing(busy, "IndexFaces"):
-        form = await answer(hass, form, FORM)
+        form = await answer(hass, form, AWS_FORM)
     assert form["type"] == "create_entry"
 
 
@@ -325,12 +317,12 @@ async def test_each_mistake_at_set_up_has_its_text(hass: HomeAssistant, cloud: C
     for mistake in MISTAKES:
         if mistake.fault:
             with wire.failing(mistake.fault, mistake.operation):
-                form = await answer(hass, form, {**FORM, **mistake.entered})
+                form = await answer(hass, form, {**AWS_FORM, **mistake.entered})
         else:
-            form = await answer(hass, form, {**FORM, **mistake.entered})
+            form = await answer(hass, form, {**AWS_FORM, **mistake.entered})
         assert form["errors"] == {ERROR_FIELDS.get(mistake.reason, "base"): mistake.reason}, mistake
         assert cloud.state() == before
-    form = await answer(hass, form, FORM)
+    form = await answer(hass, form, AWS_FORM)
     assert form["type"] == "create_entry"
 
 

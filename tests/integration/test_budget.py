@@ -1,6 +1,5 @@
 """What AWS costs is counted over restarts, told, and limited."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
-from moto import mock_aws
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
@@ -20,7 +18,7 @@ from custom_components.face_doorbell.model import Picture
 from custom_components.face_doorbell.recognition.errors import EngineUnavailableError
 from custom_components.face_doorbell.recognition.ledger import Ledger
 from custom_components.face_doorbell.recognition.usage import MonthUsage
-from tests.fake_rekognition import PaintedEyes, fake_rekognition, paint
+from tests.fake_rekognition import paint
 from tests.recognition.conftest import BUCKET, REGION, Cloud
 
 from .helpers import recognition, set_up, state
@@ -38,12 +36,6 @@ SETTINGS: dict[str, Any] = {
     "collection": "face_doorbell",
     "mode": "search",
 }
-
-
-@pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    with mock_aws(), fake_rekognition(PaintedEyes()) as rekognition:
-        yield Cloud(rekognition)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Persons and their photos: real uploads, the real bridge with its real face models, and AWS with the same eyes."""
 
 from base64 import b64decode
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 import io
 from pathlib import Path
 import re
@@ -10,7 +10,6 @@ from typing import Any
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
-from moto import mock_aws
 from PIL import Image
 import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
@@ -18,12 +17,10 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.recognition.images import FACE_SIDE
 from tests.bridge.doubles import RunningBridge
-from tests.fake_rekognition import RealEyes, fake_rekognition
 from tests.photos import photo, two_people
 from tests.recognition.conftest import Cloud
 
-from .flow_tools import Step, add_doorbell, answer, answer_person, choose, start, start_person, state, upload
-from .test_config_flow_recognition import SETTINGS
+from .flow_tools import Step, answer_person, choose, start_person, state, upload
 
 Upload = Callable[[bytes], Coroutine[Any, Any, str]]
 
@@ -36,36 +33,6 @@ async def send(hass: HomeAssistant, hass_client: ClientSessionGenerator, tmp_pat
         assert await async_setup_component(hass, component, {})
     client = await hass_client()
     return lambda content: upload(client, content)
-
-
-@pytest.fixture
-async def entry(hass: HomeAssistant, seeing_bridge: RunningBridge) -> ConfigEntry:
-    """Recognition on the doorbell."""
-    await add_doorbell(hass, seeing_bridge)
-    step = await start(hass, choose("recognition"), choose("local"))
-    added: ConfigEntry = step["result"]
-    return added
-
-
-@pytest.fixture(scope="module")
-def eyes() -> RealEyes:
-    return RealEyes()
-
-
-@pytest.fixture
-def cloud(eyes: RealEyes) -> Iterator[Cloud]:
-    """AWS that sees as the bridge does."""
-    with mock_aws(), fake_rekognition(eyes) as rekognition:
-        yield Cloud(rekognition)
-
-
-@pytest.fixture
-async def cloud_entry(hass: HomeAssistant, cloud: Cloud) -> ConfigEntry:
-    """Recognition with AWS."""
-    step = await start(hass, choose("recognition"), choose("rekognition"))
-    step = await answer(hass, step, SETTINGS)
-    added: ConfigEntry = step["result"]
-    return added
 
 
 def stored(hass: HomeAssistant) -> dict[str, bytes]:
@@ -231,9 +198,9 @@ async def test_a_recognition_that_is_not_running_changes_nobody(
 
 
 async def test_what_aws_refuses_leaves_nothing(
-    hass: HomeAssistant, cloud_entry: ConfigEntry, cloud: Cloud, send: Upload
+    hass: HomeAssistant, cloud_entry: ConfigEntry, seeing_cloud: Cloud, send: Upload
 ) -> None:
-    before = cloud.state()
+    before = seeing_cloud.state()
     step = await start_person(hass, cloud_entry)
     file_id = await send(photo("biden"))
     for operation, code, error in (
@@ -241,18 +208,18 @@ async def test_what_aws_refuses_leaves_nothing(
         ("PutObject", "AccessDenied", "missing_permission"),
         ("CreateUser", "InternalServerError", "service_unavailable"),
     ):
-        with cloud.failing(operation, code):
+        with seeing_cloud.failing(operation, code):
             step = await answer_person(hass, step, {"name": "Joe", "photo_1": file_id})
         assert step["errors"] == {"base": error}
         assert people(cloud_entry) == {}
         assert stored(hass) == {}
     step = await answer_person(hass, step, {"name": "Joe", "photo_1": file_id})
     assert step["type"] == "create_entry"
-    assert cloud.state() != before
+    assert seeing_cloud.state() != before
 
 
 async def test_a_photo_of_somebody_else_is_refused_by_aws(
-    hass: HomeAssistant, cloud_entry: ConfigEntry, cloud: Cloud, send: Upload
+    hass: HomeAssistant, cloud_entry: ConfigEntry, seeing_cloud: Cloud, send: Upload
 ) -> None:
     step = await start_person(hass, cloud_entry)
     first = await send(photo("biden"))

@@ -1,43 +1,35 @@
 """Choosing what recognizes the faces; the doorbell is the real one. What AWS can refuse is in test_aws_trouble."""
 
-from collections.abc import Iterator
-from typing import Any
 from unittest.mock import patch
 
-from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry, ConfigEntryState, FlowType
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState, FlowType
 from homeassistant.core import HomeAssistant
-from moto import mock_aws
 import pytest
 
 from custom_components.face_doorbell.const import DOMAIN
 from pi_bridge.model import FacesState
 from tests.bridge.doubles import FakeFaces, RunningBridge
-from tests.fake_rekognition import PaintedEyes, fake_rekognition
 from tests.recognition.conftest import BUCKET, REGION, Cloud
 
-from .flow_tools import Step, add_doorbell, answer, choose, options, start, state
+from .flow_tools import (
+    AWS_FORM,
+    KEYS,
+    Step,
+    add_doorbell,
+    answer,
+    choose,
+    options,
+    reconfigure,
+    start,
+    state,
+    suggested,
+)
 
-KEYS = {"access_key_id": "AKIATEST", "secret_access_key": "very secret"}
-SETTINGS: dict[str, Any] = {
-    **KEYS,
-    "region": REGION,
-    "bucket": BUCKET,
-    "collection": "face_doorbell",
-    "mode": "search",
-    "advanced": {},
-}
 STORED = {
     "kind": "recognition",
     "engine": "rekognition",
-    **{key: value for key, value in SETTINGS.items() if key != "advanced"},
+    **{key: value for key, value in AWS_FORM.items() if key != "advanced"},
 }
-
-
-@pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    """AWS with a bucket."""
-    with mock_aws(), fake_rekognition(PaintedEyes()) as rekognition:
-        yield Cloud(rekognition)
 
 
 async def to_recognition(hass: HomeAssistant) -> Step:
@@ -50,32 +42,11 @@ async def to_recognition(hass: HomeAssistant) -> Step:
 async def add_rekognition(hass: HomeAssistant) -> ConfigEntry:
     """Set up Amazon Rekognition."""
     step = await answer(hass, await to_recognition(hass), choose("rekognition"))
-    step = await answer(hass, step, SETTINGS)
+    step = await answer(hass, step, AWS_FORM)
     assert step["type"] == "create_entry", step
     entry: ConfigEntry = step["result"]
     assert state(entry) is ConfigEntryState.LOADED
     return entry
-
-
-async def reconfigure(hass: HomeAssistant, entry: ConfigEntry, engine: str) -> Step:
-    step: Step = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
-    )
-    assert step["step_id"] == "recognition"
-    return await answer(hass, step, choose(engine))
-
-
-def suggested(step: Step) -> dict[str, Any]:
-    """Return what a form shows in its fields."""
-    shown: dict[str, Any] = {}
-    for marker, validator in step["data_schema"].schema.items():
-        fields = validator.schema.schema if hasattr(validator, "options") else {marker: validator}
-        shown |= {
-            str(field): field.description["suggested_value"]
-            for field in fields
-            if field.description and field.description.get("suggested_value")
-        }
-    return shown
 
 
 # The doorbell itself
@@ -138,7 +109,7 @@ async def test_rekognition_is_checked_and_kept(hass: HomeAssistant, cloud: Cloud
     step = await answer(hass, await to_recognition(hass), choose("rekognition"))
     assert step["step_id"] == "rekognition"
     step = await answer(
-        hass, step, {**SETTINGS, "mode": "compare", "advanced": {"session_token": "for an hour"}}
+        hass, step, {**AWS_FORM, "mode": "compare", "advanced": {"session_token": "for an hour"}}
     )
     assert step["type"] == "create_entry"
     assert step["result"].data == {**STORED, "mode": "compare", "session_token": "for an hour"}
@@ -149,12 +120,12 @@ async def test_rekognition_is_checked_and_kept(hass: HomeAssistant, cloud: Cloud
 async def test_a_bucket_in_another_region_is_said_at_the_region(hass: HomeAssistant, cloud: Cloud) -> None:
     step = await answer(hass, await to_recognition(hass), choose("rekognition"))
     before = cloud.state()
-    step = await answer(hass, step, {**SETTINGS, "region": "us-east-1"})
+    step = await answer(hass, step, {**AWS_FORM, "region": "us-east-1"})
     assert step["errors"] == {"region": "wrong_region"}
     assert {"bucket": BUCKET, "region": REGION}.items() <= step["description_placeholders"].items()
     assert hass.config_entries.async_entries(DOMAIN) == []
     assert cloud.state() == before
-    step = await answer(hass, step, SETTINGS)
+    step = await answer(hass, step, AWS_FORM)
     assert step["type"] == "create_entry"
 
 
@@ -164,7 +135,7 @@ async def test_a_missing_bucket_is_created_private_and_encrypted(
 ) -> None:
     step = await answer(hass, await to_recognition(hass), choose("rekognition"))
     assert "BUCKET" in step["description_placeholders"]["policy"]
-    settings = {**SETTINGS, "bucket": "our-new-bucket", "region": region}
+    settings = {**AWS_FORM, "bucket": "our-new-bucket", "region": region}
     step = await answer(hass, step, settings)
     assert step["errors"] == {"bucket": "bucket_missing"}
     assert "arn:aws:s3:::our-new-bucket/face_doorbell/*" in step["description_placeholders"]["policy"]
@@ -189,10 +160,10 @@ async def test_an_endpoint_that_does_not_answer(hass: HomeAssistant, cloud: Clou
     step = await answer(hass, await to_recognition(hass), choose("rekognition"))
     nobody = {"endpoint_url": "http://127.0.0.1:9"}
     with patch("custom_components.face_doorbell.recognition.aws.VISIT_ATTEMPTS", 1):
-        step = await answer(hass, step, {**SETTINGS, "advanced": nobody})
+        step = await answer(hass, step, {**AWS_FORM, "advanced": nobody})
     assert step["errors"] == {"base": "cannot_connect"}
     assert suggested(step)["endpoint_url"] == nobody["endpoint_url"]
-    step = await answer(hass, step, SETTINGS)
+    step = await answer(hass, step, AWS_FORM)
     assert step["type"] == "create_entry"
 
 
@@ -230,7 +201,7 @@ async def test_settings_are_changed_without_the_secret(hass: HomeAssistant, clou
     step = await reconfigure(hass, entry, "rekognition")
     shown = suggested(step)
     assert shown == {
-        key: value for key, value in STORED.items() if key in SETTINGS and key != "secret_access_key"
+        key: value for key, value in STORED.items() if key in AWS_FORM and key != "secret_access_key"
     }
 
     step = await answer(hass, step, {**shown, "bucket": "My Photos", "advanced": {}})
@@ -266,7 +237,7 @@ async def test_the_engine_can_be_changed_there_and_back(
     entry = step["result"]
 
     step = await reconfigure(hass, entry, "rekognition")
-    step = await answer(hass, step, SETTINGS)
+    step = await answer(hass, step, AWS_FORM)
     assert step["reason"] == "reconfigure_successful"
     assert entry.data == STORED
     assert state(entry) is ConfigEntryState.LOADED
@@ -284,7 +255,7 @@ async def test_a_recognition_that_cannot_start_asks_for_no_person(hass: HomeAssi
         patch("custom_components.face_doorbell.recognition.rekognition.check"),
         cloud.failing("ListFaces", "InternalServerError"),
     ):
-        step = await answer(hass, step, SETTINGS)
+        step = await answer(hass, step, AWS_FORM)
     assert step["type"] == "create_entry"
     assert state(step["result"]) is ConfigEntryState.SETUP_RETRY
     assert "next_flow" not in step

@@ -20,9 +20,9 @@ from tests.bridge.doubles import RunningBridge
 
 from .flow_texts import check_error
 from .flow_tools import upload
-from .test_services import act, doorbell, entry, folder, item
+from .test_services import act, folder, item
 
-__all__ = ["doorbell", "entry", "folder"]  # fixtures
+__all__ = ["folder"]  # fixtures
 
 
 async def refused(hass: HomeAssistant, action: str, data: dict[str, Any]) -> str | None:

@@ -1,6 +1,5 @@
 """What is with AWS is deleted when the owner says so, whichever way recognition leaves, and it is told."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +8,6 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
-from moto import mock_aws
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -17,22 +15,15 @@ from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.naming import async_add_person
 from custom_components.face_doorbell.recognition.rekognition import create_bucket
 from tests.bridge.doubles import RunningBridge
-from tests.fake_rekognition import PaintedEyes, fake_rekognition, paint
+from tests.fake_rekognition import paint
 from tests.recognition.conftest import BUCKET, REGION, SETTINGS as AWS, Cloud
 
-from .flow_tools import Step, add_doorbell, answer
+from .flow_tools import KEYS, Step, add_doorbell, answer, reconfigure, suggested
 from .helpers import recognition, set_up
 from .test_budget import SETTINGS
-from .test_config_flow_recognition import KEYS, reconfigure, suggested
 
 OTHER_BUCKET = "another-bucket"
 EVERYTHING = {"objects": "3", "users": "1", "faces": "2", "bucket": BUCKET, "collection": "face_doorbell"}
-
-
-@pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    with mock_aws(), fake_rekognition(PaintedEyes()) as rekognition:
-        yield Cloud(rekognition)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
-"""Naming, correcting and forgetting visitors: the real bridge, real faces, both engines."""
+"""Naming, correcting and forgetting visitors: the real seeing_bridge, real faces, both engines."""
 
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 import shutil
@@ -11,7 +10,6 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
-from moto import mock_aws
 from PIL import Image
 import pytest
 from pytest_homeassistant_custom_component.common import MockUser
@@ -23,50 +21,12 @@ from custom_components.face_doorbell.naming import MOST_PHOTOS
 from custom_components.face_doorbell.recognition.gallery import MAX_PHOTOS, NewPhoto
 from custom_components.face_doorbell.visits import VISITS, Visit, VisitFace, VisitLog
 from tests.bridge.doubles import RunningBridge
-from tests.fake_rekognition import RealEyes, fake_rekognition
 from tests.photos import photo, two_people
 from tests.recognition.conftest import BUCKET, Cloud
 
-from .flow_tools import answer, choose, options, start
-from .helpers import BOX, LAST_VISITOR, RECOGNIZED, VISITOR, add_doorbell, recognition, set_up, state
+from .flow_tools import options
+from .helpers import BOX, LAST_VISITOR, RECOGNIZED, VISITOR, state
 from .people import act, people, refused, ring, stored
-from .test_config_flow_recognition import SETTINGS
-
-
-@pytest.fixture(scope="module")
-def eyes() -> RealEyes:
-    return RealEyes()
-
-
-@pytest.fixture
-def cloud(eyes: RealEyes) -> Iterator[Cloud]:
-    """AWS that sees as the bridge does."""
-    with mock_aws(), fake_rekognition(eyes) as rekognition:
-        yield Cloud(rekognition)
-
-
-@pytest.fixture
-async def bridge(hass: HomeAssistant, seeing_bridge: RunningBridge) -> RunningBridge:
-    """A doorbell with real face models."""
-    await add_doorbell(hass, seeing_bridge)
-    return seeing_bridge
-
-
-@pytest.fixture
-async def entry(hass: HomeAssistant, bridge: RunningBridge) -> ConfigEntry:
-    """Recognition on the doorbell."""
-    entry: ConfigEntry = recognition()
-    await set_up(hass, entry)
-    return entry
-
-
-@pytest.fixture
-async def cloud_entry(hass: HomeAssistant, bridge: RunningBridge, cloud: Cloud) -> ConfigEntry:
-    """Recognition with AWS."""
-    step = await start(hass, choose("recognition"), choose("rekognition"))
-    step = await answer(hass, step, SETTINGS)
-    added: ConfigEntry = step["result"]
-    return added
 
 
 @pytest.fixture(params=["entry", "cloud_entry"])
@@ -114,18 +74,18 @@ def smaller(jpeg: bytes, face: int) -> bytes:
 @pytest.mark.parametrize("versioned", [False, True])
 async def test_a_stranger_is_named_and_recognized_and_forgotten(
     hass: HomeAssistant,
-    bridge: RunningBridge,
+    seeing_bridge: RunningBridge,
     any_entry: ConfigEntry,
     request: pytest.FixtureRequest,
     *,
     versioned: bool,
 ) -> None:
-    cloud: Cloud | None = (
-        request.getfixturevalue("cloud") if any_entry.data["engine"] == "rekognition" else None
+    seeing_cloud: Cloud | None = (
+        request.getfixturevalue("seeing_cloud") if any_entry.data["engine"] == "rekognition" else None
     )
-    if cloud and versioned:
-        cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    first = await ring(hass, bridge, "obama")
+    if seeing_cloud and versioned:
+        seeing_cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    first = await ring(hass, seeing_bridge, "obama")
     assert first.outcome is Outcome.UNKNOWN
 
     named = await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
@@ -138,23 +98,23 @@ async def test_a_stranger_is_named_and_recognized_and_forgotten(
     )
     reference = photo_file.read_bytes()
 
-    second = await ring(hass, bridge, "obama2")
+    second = await ring(hass, seeing_bridge, "obama2")
     assert (second.outcome, second.names) == (Outcome.RECOGNIZED, ["Bartholomew"])
 
     removed = await act(hass, "remove_person", {"person": "Bartholomew"})
     assert removed["people"] == [{"person_id": named["person_id"], "name": "Bartholomew", "photos": 1}]
     assert (removed["visits"], removed["pending"], removed["old_versions_remain"]) == (2, False, False)
-    if cloud:
+    if seeing_cloud:
         assert removed["deleted"].items() >= {"objects": 2, "users": 1, "faces": 1}.items()
     assert people(any_entry) == {}
 
-    third = await ring(hass, bridge, "obama3")
+    third = await ring(hass, seeing_bridge, "obama3")
     assert (third.outcome, third.names) == (Outcome.UNKNOWN, [])
 
     needles = [named["person_id"].encode(), b"Bartholomew", reference, photo_file.stem.encode()]
     kept = {str(path): content for path, content in files(hass).items()}
-    if cloud:
-        kept |= objects(cloud) | {"collection": repr(cloud.rekognition.state()).encode()}
+    if seeing_cloud:
+        kept |= objects(seeing_cloud) | {"collection": repr(seeing_cloud.rekognition.state()).encode()}
     for where, content in kept.items():
         assert not [needle for needle in needles if needle in content or needle in where.encode()], where
     # What the visits keep of the face is nothing that could recognize it.
@@ -165,32 +125,36 @@ async def test_a_stranger_is_named_and_recognized_and_forgotten(
 
 @pytest.mark.parametrize("operation", ["ListObjectVersions", "DeleteObjects"])
 async def test_old_versions_that_may_not_be_deleted_are_told(
-    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud, operation: str
+    hass: HomeAssistant,
+    seeing_bridge: RunningBridge,
+    cloud_entry: ConfigEntry,
+    seeing_cloud: Cloud,
+    operation: str,
 ) -> None:
     """The bucket keeps versions, and the key may not see or not delete them."""
-    cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    visit = await ring(hass, bridge, "obama")
+    seeing_cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    visit = await ring(hass, seeing_bridge, "obama")
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
-    with cloud.denied_versions(operation):
+    with seeing_cloud.denied_versions(operation):
         removed = await act(hass, "remove_person", {"person": "Bartholomew"})
     assert removed["old_versions_remain"]
     assert removed["deleted"]["objects"] == 2
     assert "versions" not in removed["deleted"]
-    assert cloud.keys() == set()
-    assert objects(cloud)
+    assert seeing_cloud.keys() == set()
+    assert objects(seeing_cloud)
 
     everyone = await act(hass, "forget_everyone", {"confirm": "Forget everyone"})
     assert not everyone["old_versions_remain"]
-    assert objects(cloud) == {}
+    assert objects(seeing_cloud) == {}
 
 
 # Naming
 
 
 async def test_a_stranger_comes_again_and_again_and_is_named_once(
-    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, any_entry: ConfigEntry
 ) -> None:
-    visits = [await ring(hass, bridge, name) for name in ("obama", "biden", "obama2", "obama3")]
+    visits = [await ring(hass, seeing_bridge, name) for name in ("obama", "biden", "obama2", "obama3")]
     groups = [visit.faces[0].group for visit in visits]
     assert groups[0] == groups[2] == groups[3] != groups[1]
     listed = await act(hass, "list_visits", {"outcome": "unknown"})
@@ -208,10 +172,10 @@ async def test_a_stranger_comes_again_and_again_and_is_named_once(
 
 
 async def test_of_many_faces_the_best_become_photos(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
     photos = [photo(name) for name in ("obama", "obama2", "obama3")]
-    visits = [await ring(hass, bridge, each) for each in (*photos, *map(mirrored, photos))]
+    visits = [await ring(hass, seeing_bridge, each) for each in (*photos, *map(mirrored, photos))]
     assert len({visit.faces[0].group for visit in visits}) == 1
     named = await act(hass, "name_visitor", {"visit_id": visits[4].visit_id, "person": "Bartholomew"})
     assert (len(named["visits"]), named["photos_added"]) == (6, MOST_PHOTOS)
@@ -222,10 +186,10 @@ async def test_of_many_faces_the_best_become_photos(
 
 
 async def test_who_looks_like_somebody_else_is_named_but_makes_no_photo(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
     """Unless the user insists: the stranger of before looks like whom the doorbell has got to know since."""
-    stranger, first = [await ring(hass, bridge, name) for name in ("obama2", "obama")]
+    stranger, first = [await ring(hass, seeing_bridge, name) for name in ("obama2", "obama")]
     await act(
         hass,
         "name_visitor",
@@ -246,9 +210,9 @@ async def test_who_looks_like_somebody_else_is_named_but_makes_no_photo(
 
 
 async def test_only_this_visit_is_named_on_request(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
-    first, second = [await ring(hass, bridge, name) for name in ("obama", "obama2")]
+    first, second = [await ring(hass, seeing_bridge, name) for name in ("obama", "obama2")]
     named = await act(
         hass,
         "name_visitor",
@@ -259,14 +223,14 @@ async def test_only_this_visit_is_named_on_request(
 
 
 async def test_groups_are_there_after_a_restart(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
-    first = await ring(hass, bridge, "obama")
+    first = await ring(hass, seeing_bridge, "obama")
     hass.data[VISITS] = VisitLog(hass, Path(hass.config.path(DOMAIN)) / "visits")
     await hass.data[VISITS].async_load()
     (doorbell,) = (each for each in hass.config_entries.async_entries(DOMAIN) if each is not entry)
     await hass.config_entries.async_reload(doorbell.entry_id)
-    second = await ring(hass, bridge, "obama2")
+    second = await ring(hass, seeing_bridge, "obama2")
     assert first.faces[0].group
     assert second.faces[0].group == first.faces[0].group
 
@@ -283,11 +247,11 @@ async def test_faces_of_another_model_are_another_group(hass: HomeAssistant, tmp
 
 
 async def test_a_known_person_gets_one_more_photo(
-    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, any_entry: ConfigEntry
 ) -> None:
-    first = await ring(hass, bridge, "obama")
+    first = await ring(hass, seeing_bridge, "obama")
     barack = await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
-    second = await ring(hass, bridge, "obama2")
+    second = await ring(hass, seeing_bridge, "obama2")
     for who in (barack["person_id"], "bartholomew"):
         named = await act(hass, "name_visitor", {"visit_id": second.visit_id, "person": who})
         assert named["person_id"] == barack["person_id"]
@@ -296,14 +260,14 @@ async def test_a_known_person_gets_one_more_photo(
 
 
 async def test_one_of_two_strangers_is_named(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
-    visit = await ring(hass, bridge, two_people())
+    visit = await ring(hass, seeing_bridge, two_people())
     assert [face.person_id for face in visit.faces] == [None, None]
     named = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Joe", "face": 1})
     assert named["photos_added"] == 1
     assert [face.name for face in stored(hass, visit.visit_id).faces] == [None, "Joe"]
-    assert (await ring(hass, bridge, "biden")).names == ["Joe"]
+    assert (await ring(hass, seeing_bridge, "biden")).names == ["Joe"]
     # Without a number the stranger is meant who is left.
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
     assert stored(hass, visit.visit_id).names == ["Bartholomew", "Joe"]
@@ -311,12 +275,12 @@ async def test_one_of_two_strangers_is_named(
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_face_that_makes_no_good_photo_names_the_visit_only(
-    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry, *, known: bool
+    hass: HomeAssistant, seeing_bridge: RunningBridge, any_entry: ConfigEntry, *, known: bool
 ) -> None:
     if known:
-        first = await ring(hass, bridge, "obama")
+        first = await ring(hass, seeing_bridge, "obama")
         await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Joe"})
-    far_away = await ring(hass, bridge, smaller(photo("biden"), 60))
+    far_away = await ring(hass, seeing_bridge, smaller(photo("biden"), 60))
     named = await act(hass, "name_visitor", {"visit_id": far_away.visit_id, "person": "Joe"})
     assert (named["photos"], named["photos_added"]) == (int(known), 0)
     (refusal,) = named["photos_refused"]
@@ -327,18 +291,18 @@ async def test_a_face_that_makes_no_good_photo_names_the_visit_only(
     assert list(people(any_entry).values()) == ["Joe"]
 
     # The next good picture makes up for it.
-    near = await ring(hass, bridge, "biden")
+    near = await ring(hass, seeing_bridge, "biden")
     if not known:
         named = await act(hass, "name_visitor", {"visit_id": near.visit_id, "person": "Joe"})
         assert (named["photos_added"], named["photos_refused"]) == (1, [])
 
 
 async def test_a_visit_is_named_while_the_engine_is_away(
-    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
 ) -> None:
-    visit = await ring(hass, bridge, "obama")
+    visit = await ring(hass, seeing_bridge, "obama")
     data = {"visit_id": visit.visit_id, "person": "Joe"}
-    with cloud.failing("IndexFaces", "InternalServerError", status=500):
+    with seeing_cloud.failing("IndexFaces", "InternalServerError", status=500):
         named = await act(hass, "name_visitor", data)
     assert (named["photos"], [each["reason"] for each in named["photos_refused"]]) == (
         0,
@@ -346,13 +310,13 @@ async def test_a_visit_is_named_while_the_engine_is_away(
     )
     assert stored(hass, visit.visit_id).names == ["Joe"]
     assert (await act(hass, "name_visitor", data))["photos_added"] == 1
-    assert (await ring(hass, bridge, "obama2")).names == ["Joe"]
+    assert (await ring(hass, seeing_bridge, "obama2")).names == ["Joe"]
 
 
 async def test_a_person_who_has_all_photos_gets_no_more(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
-    visit = await ring(hass, bridge, "obama")
+    visit = await ring(hass, seeing_bridge, "obama")
     joe = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Joe"})
     embedding = Embedding("another-2", (1.0, 0.0))
     many = [NewPhoto(photo("obama") + bytes([n]), embedding) for n in range(MAX_PHOTOS - 1)]
@@ -362,10 +326,10 @@ async def test_a_person_who_has_all_photos_gets_no_more(
 
 
 async def test_who_is_named_later_was_not_recognized_at_the_door(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
     """Nothing may open or welcome because of a name that was given hours later."""
-    visit = await ring(hass, bridge, "obama")
+    visit = await ring(hass, seeing_bridge, "obama")
     visitor = state(hass, VISITOR)
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
     assert state(hass, RECOGNIZED).state == "off"
@@ -378,10 +342,10 @@ async def test_who_is_named_later_was_not_recognized_at_the_door(
 
 
 async def test_a_wrong_name_is_corrected_and_the_photo_taken_back(
-    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, any_entry: ConfigEntry
 ) -> None:
-    visit = await ring(hass, bridge, "obama")
-    joe_visit = await ring(hass, bridge, "biden")
+    visit = await ring(hass, seeing_bridge, "obama")
+    joe_visit = await ring(hass, seeing_bridge, "biden")
     joe = await act(hass, "name_visitor", {"visit_id": joe_visit.visit_id, "person": "Joe"})
     wrong = {"visit_id": visit.visit_id, "person": "Joe", "force": True}
     if any_entry.data["engine"] == "local":
@@ -394,17 +358,17 @@ async def test_a_wrong_name_is_corrected_and_the_photo_taken_back(
     assert right["photos_added"] == 1
     assert stored(hass, visit.visit_id).names == ["Bartholomew"]
     assert len(any_entry.runtime_data.person(joe["person_id"]).photos) == 1
-    assert (await ring(hass, bridge, "biden")).names == ["Joe"]
-    assert (await ring(hass, bridge, "obama2")).names == ["Bartholomew"]
+    assert (await ring(hass, seeing_bridge, "biden")).names == ["Joe"]
+    assert (await ring(hass, seeing_bridge, "obama2")).names == ["Bartholomew"]
 
 
 async def test_who_is_not_whom_the_doorbell_took_them_for_is_learnt(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
     """ "Not Alice: Bob." That the face looks like Alice is the mistake that is being corrected, and no doubt."""
-    first = await ring(hass, bridge, "obama")
+    first = await ring(hass, seeing_bridge, "obama")
     await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Alice"})
-    wrong = await ring(hass, bridge, "obama2")
+    wrong = await ring(hass, seeing_bridge, "obama2")
     assert wrong.names == ["Alice"]
     named = await act(hass, "name_visitor", {"visit_id": wrong.visit_id, "face": 0, "person": "Bob"})
     assert (named["name"], named["photos_added"], named["photos_refused"]) == ("Bob", 1, [])
@@ -413,11 +377,11 @@ async def test_who_is_not_whom_the_doorbell_took_them_for_is_learnt(
 
 
 async def test_a_wrong_match_becomes_a_stranger(
-    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, any_entry: ConfigEntry
 ) -> None:
-    first = await ring(hass, bridge, "obama")
+    first = await ring(hass, seeing_bridge, "obama")
     barack = await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
-    second = await ring(hass, bridge, "obama2")
+    second = await ring(hass, seeing_bridge, "obama2")
     assert second.names == ["Bartholomew"]
 
     answer = await act(hass, "not_this_person", {"visit_id": second.visit_id})
@@ -430,7 +394,7 @@ async def test_a_wrong_match_becomes_a_stranger(
     # What was named by mistake is a reference photo no longer.
     await act(hass, "not_this_person", {"visit_id": first.visit_id})
     assert any_entry.runtime_data.person(barack["person_id"]).photos == ()
-    assert (await ring(hass, bridge, "obama3")).outcome is Outcome.UNKNOWN
+    assert (await ring(hass, seeing_bridge, "obama3")).outcome is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -441,9 +405,9 @@ async def test_a_wrong_match_becomes_a_stranger(
     ],
 )
 async def test_what_is_not_there_cannot_be_named(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, data: dict[str, object], key: str
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry, data: dict[str, object], key: str
 ) -> None:
-    visit = await ring(hass, bridge, "obama")
+    visit = await ring(hass, seeing_bridge, "obama")
     data = {"visit_id": visit.visit_id, **data}
     assert await refused(hass, "name_visitor", {**data, "person": "Bartholomew"}) == key
     assert await refused(hass, "not_this_person", data) == key
@@ -451,9 +415,9 @@ async def test_what_is_not_there_cannot_be_named(
 
 
 async def test_a_visit_without_a_face_has_nobody_to_name(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
-    visit = await ring(hass, bridge, "brick")
+    visit = await ring(hass, seeing_bridge, "brick")
     said = await refused(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
     assert said == "face_not_found"
 
@@ -462,10 +426,10 @@ async def test_a_visit_without_a_face_has_nobody_to_name(
 
 
 async def test_a_forgotten_visit_is_gone(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, hass_client: ClientSessionGenerator
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry, hass_client: ClientSessionGenerator
 ) -> None:
-    first = await ring(hass, bridge, "obama")
-    second = await ring(hass, bridge, "biden")
+    first = await ring(hass, seeing_bridge, "obama")
+    second = await ring(hass, seeing_bridge, "biden")
     client = await hass_client()
     address = f"/api/face_doorbell/visits/{second.visit_id}"
     assert (await client.get(f"{address}/faces/0.jpg")).status == 200
@@ -480,9 +444,9 @@ async def test_a_forgotten_visit_is_gone(
 
 
 async def test_a_rename_reaches_past_visits(
-    hass: HomeAssistant, bridge: RunningBridge, any_entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, any_entry: ConfigEntry
 ) -> None:
-    visit = await ring(hass, bridge, "obama")
+    visit = await ring(hass, seeing_bridge, "obama")
     named = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
     answer = await act(hass, "rename_person", {"person": "bartholomew", "name": "Barry"})
     assert answer == {"person_id": named["person_id"], "name": "Barry", "photos": 1}
@@ -493,33 +457,33 @@ async def test_a_rename_reaches_past_visits(
 
 
 async def test_who_is_removed_while_aws_is_away_follows_later(
-    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
 ) -> None:
-    visit = await ring(hass, bridge, "obama")
+    visit = await ring(hass, seeing_bridge, "obama")
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
-    with cloud.failing("ListObjectsV2", "InternalError", status=500):
+    with seeing_cloud.failing("ListObjectsV2", "InternalError", status=500):
         removed = await act(hass, "remove_person", {"person": "Bartholomew"})
     assert removed["pending"]
     assert stored(hass, visit.visit_id).names == []
-    assert cloud.keys() != set()
+    assert seeing_cloud.keys() != set()
 
     await hass.config_entries.async_reload(cloud_entry.entry_id)
-    assert cloud.keys() == set()
+    assert seeing_cloud.keys() == set()
 
 
 @pytest.mark.parametrize("way", ["action", "options"])
 async def test_everyone_is_forgotten(
     hass: HomeAssistant,
-    bridge: RunningBridge,
+    seeing_bridge: RunningBridge,
     any_entry: ConfigEntry,
     request: pytest.FixtureRequest,
     way: str,
 ) -> None:
-    first = await ring(hass, bridge, "obama")
+    first = await ring(hass, seeing_bridge, "obama")
     await act(hass, "name_visitor", {"visit_id": first.visit_id, "person": "Bartholomew"})
-    second = await ring(hass, bridge, "biden")
+    second = await ring(hass, seeing_bridge, "biden")
     await act(hass, "name_visitor", {"visit_id": second.visit_id, "person": "Joe"})
-    await ring(hass, bridge, "astronaut")
+    await ring(hass, seeing_bridge, "astronaut")
 
     if way == "action":
         assert await refused(hass, "forget_everyone", {"confirm": "yes"}) == "not_confirmed"
@@ -544,30 +508,30 @@ async def test_everyone_is_forgotten(
     }  # what AWS has been paid for
     assert left <= {"removed.json", "forgotten.json"}
     if any_entry.data["engine"] == "rekognition":
-        cloud: Cloud = request.getfixturevalue("cloud")
-        assert objects(cloud) == {}
-        collection = cloud.rekognition.collection()
+        seeing_cloud: Cloud = request.getfixturevalue("seeing_cloud")
+        assert objects(seeing_cloud) == {}
+        collection = seeing_cloud.rekognition.collection()
         assert collection is None or not (collection.faces or collection.users)
     assert state(hass, LAST_VISITOR).state == "unknown"
-    assert (await ring(hass, bridge, "obama2")).outcome is Outcome.UNKNOWN
+    assert (await ring(hass, seeing_bridge, "obama2")).outcome is Outcome.UNKNOWN
 
 
 async def test_also_what_the_gallery_has_lost_is_forgotten_at_aws(
-    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
 ) -> None:
     """An empty gallery is more often a lost disk than a wish, so a sync would leave this."""
-    visit = await ring(hass, bridge, "obama")
+    visit = await ring(hass, seeing_bridge, "obama")
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
     await hass.config_entries.async_unload(cloud_entry.entry_id)
     shutil.rmtree(hass.config.path(DOMAIN, "people"))
     await hass.config_entries.async_setup(cloud_entry.entry_id)
-    assert cloud.keys() != set()
+    assert seeing_cloud.keys() != set()
     await act(hass, "forget_everyone", {"confirm": "forget everyone"})
-    assert cloud.keys() == set()
+    assert seeing_cloud.keys() == set()
 
 
 async def test_a_shared_collection_keeps_what_others_have_in_it(
-    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
 ) -> None:
     client = boto3.client("rekognition", "eu-west-1", aws_access_key_id="k", aws_secret_access_key="s")
     client.index_faces(
@@ -575,29 +539,29 @@ async def test_a_shared_collection_keeps_what_others_have_in_it(
     )
     client.create_user(CollectionId="face_doorbell", UserId="crew")
     await act(hass, "forget_everyone", {"confirm": "forget everyone"})
-    collection = cloud.rekognition.collection()
+    collection = seeing_cloud.rekognition.collection()
     assert collection is not None
     assert [face.external_id for face in collection.faces.values()] == ["crew"]
     assert list(collection.users) == ["crew"]
 
 
 async def test_with_recognition_go_all_persons_and_their_names(
-    hass: HomeAssistant, bridge: RunningBridge, cloud_entry: ConfigEntry, cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
 ) -> None:
-    visit = await ring(hass, bridge, "obama")
+    visit = await ring(hass, seeing_bridge, "obama")
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
     await hass.config_entries.async_remove(cloud_entry.entry_id)
     await hass.async_block_till_done()
     assert stored(hass, visit.visit_id).names == []
     assert not [path for path, content in files(hass).items() if b"Bartholomew" in content]
-    assert cloud.keys() == set()
-    assert cloud.rekognition.collection() is None
+    assert seeing_cloud.keys() == set()
+    assert seeing_cloud.rekognition.collection() is None
 
 
 async def test_with_a_doorbell_go_its_visits(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
-    await ring(hass, bridge, "obama")
+    await ring(hass, seeing_bridge, "obama")
     other = await hass.data[VISITS].async_add(Visit("1", "another", dt_util.utcnow()), {})
     (doorbell,) = (each for each in hass.config_entries.async_entries(DOMAIN) if each is not entry)
     await hass.config_entries.async_remove(doorbell.entry_id)
@@ -620,9 +584,9 @@ ADMIN_ACTIONS: dict[str, dict[str, object]] = {
 
 
 async def test_only_administrators_change_people_and_visits(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, hass_read_only_user: MockUser
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry, hass_read_only_user: MockUser
 ) -> None:
-    visit = await ring(hass, bridge, "biden")
+    visit = await ring(hass, seeing_bridge, "biden")
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Joe"})
     before = files(hass)
     for action, data in ADMIN_ACTIONS.items():
@@ -635,9 +599,9 @@ async def test_only_administrators_change_people_and_visits(
 
 
 async def test_everybody_may_see_visits_but_nothing_to_recognize_by(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, hass_read_only_user: MockUser
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry, hass_read_only_user: MockUser
 ) -> None:
-    visit = await ring(hass, bridge, "biden")
+    visit = await ring(hass, seeing_bridge, "biden")
     listed = await act(hass, "list_visits", user=hass_read_only_user)
     (told,) = listed["visits"]
     assert (told["visit_id"], told["doorbell"], told["outcome"]) == (visit.visit_id, "Front door", "unknown")
@@ -648,9 +612,9 @@ async def test_everybody_may_see_visits_but_nothing_to_recognize_by(
 
 
 async def test_visits_are_listed_page_by_page(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
 ) -> None:
-    visits = [(await ring(hass, bridge, name)).visit_id for name in ("obama", "biden", "obama2")]
+    visits = [(await ring(hass, seeing_bridge, name)).visit_id for name in ("obama", "biden", "obama2")]
     await act(hass, "name_visitor", {"visit_id": visits[1], "person": "Joe"})
     seen = []
     before: dict[str, str] = {}

@@ -27,28 +27,13 @@ from tests.bridge.doubles import RunningBridge
 from tests.photos import photo
 
 from .flow_tools import answer_person, choose, options, start_person, upload
-from .helpers import add_doorbell, recognition, set_up, state
+from .helpers import recognition, set_up, state
 from .people import act, ring
 
 LAST_SEEN = "sensor.joe_last_seen"
 LAST_PICTURE = "image.joe_last_picture"
 
 FLOWS = "/api/config/config_entries/subentries/flow"
-
-
-@pytest.fixture
-async def bridge(hass: HomeAssistant, seeing_bridge: RunningBridge) -> RunningBridge:
-    """A doorbell with real face models."""
-    await add_doorbell(hass, seeing_bridge)
-    return seeing_bridge
-
-
-@pytest.fixture
-async def entry(hass: HomeAssistant, bridge: RunningBridge) -> ConfigEntry:
-    """Recognition on the doorbell."""
-    entry: ConfigEntry = recognition()
-    await set_up(hass, entry)
-    return entry
 
 
 @pytest.fixture
@@ -117,7 +102,7 @@ async def test_a_person_is_a_device_with_two_entities(
 
 async def test_a_person_is_seen(
     hass: HomeAssistant,
-    bridge: RunningBridge,
+    seeing_bridge: RunningBridge,
     entry: ConfigEntry,
     joe: str,
     client: TestClient[Any, Any],
@@ -127,7 +112,7 @@ async def test_a_person_is_seen(
     (enrolled,) = entry.runtime_data.person(joe).photos
     assert await image(client, hass) == await entry.runtime_data.photo(joe, enrolled.id)
 
-    visit = await ring(hass, bridge, "biden")
+    visit = await ring(hass, seeing_bridge, "biden")
     seen = state(hass, LAST_SEEN)
     assert seen.state == visit.at.isoformat(timespec="seconds")
     assert (seen.attributes["doorbell"], seen.attributes["visit_id"]) == ("Front door", visit.visit_id)
@@ -135,7 +120,7 @@ async def test_a_person_is_seen(
     face, whole = size(await image(client, hass)), size(photo("biden"))
     assert face[0] * face[1] < whole[0] * whole[1]
 
-    await ring(hass, bridge, "obama")  # somebody else
+    await ring(hass, seeing_bridge, "obama")  # somebody else
     assert state(hass, LAST_SEEN) == seen
 
     await act(hass, "not_this_person", {"visit_id": visit.visit_id})
@@ -147,9 +132,9 @@ async def test_a_person_is_seen(
 
 
 async def test_who_was_seen_before_a_restart_is_known(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, joe: str
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry, joe: str
 ) -> None:
-    await ring(hass, bridge, "biden")
+    await ring(hass, seeing_bridge, "biden")
     before = state(hass, LAST_SEEN).state, state(hass, LAST_PICTURE).state
     await hass.config_entries.async_reload(entry.entry_id)
     assert (state(hass, LAST_SEEN).state, state(hass, LAST_PICTURE).state) == before
@@ -157,9 +142,9 @@ async def test_who_was_seen_before_a_restart_is_known(
 
 @pytest.mark.parametrize("way", ["action", "user interface"])
 async def test_device_and_entities_go_with_the_person(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, joe: str, way: str
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry, joe: str, way: str
 ) -> None:
-    visit = await ring(hass, bridge, "biden")
+    visit = await ring(hass, seeing_bridge, "biden")
     if way == "action":
         await act(hass, "remove_person", {"person": "Joe"})
     else:
@@ -175,10 +160,10 @@ async def test_device_and_entities_go_with_the_person(
 
 
 async def test_who_was_removed_just_before_a_crash_does_not_come_back(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, joe: str
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry, joe: str
 ) -> None:
     """Home Assistant writes down a second later only that somebody is gone."""
-    visit = await ring(hass, bridge, "biden")
+    visit = await ring(hass, seeing_bridge, "biden")
     (subentry,) = entry.subentries.values()
     await act(hass, "remove_person", {"person": "Joe"})
     hass.config_entries.async_add_subentry(entry, subentry)
@@ -281,7 +266,9 @@ def visit_of(days_ago: float) -> Visit:
     return Visit(str(uuid4()), "9f3c21ab", at, outcome=Outcome.UNKNOWN)
 
 
-async def test_how_long_visits_are_kept_is_an_option(hass: HomeAssistant, bridge: RunningBridge) -> None:
+async def test_how_long_visits_are_kept_is_an_option(
+    hass: HomeAssistant, seeing_bridge: RunningBridge
+) -> None:
     entry = recognition()
     await set_up(hass, entry)
     visits = [visit_of(days) for days in (20, 10, 1)]
@@ -332,10 +319,10 @@ async def test_a_longer_time_holds_from_the_start(hass: HomeAssistant) -> None:
 
 
 async def test_a_backup_has_persons_and_visits(
-    hass: HomeAssistant, bridge: RunningBridge, entry: ConfigEntry, hass_ws_client: WebSocketGenerator
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry, hass_ws_client: WebSocketGenerator
 ) -> None:
     assert await async_setup_component(hass, "backup", {})
-    visit = await ring(hass, bridge, "biden")
+    visit = await ring(hass, seeing_bridge, "biden")
     named = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Joe"})
     socket = await hass_ws_client(hass)
     await socket.send_json_auto_id({"type": "backup/subscribe_events"})

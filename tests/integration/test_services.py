@@ -23,24 +23,9 @@ from tests.bridge.doubles import RunningBridge
 from tests.photos import photo, two_people
 
 from .flow_texts import check_error, english
-from .flow_tools import add_doorbell, choose, start
 from .helpers import change, until
 
 Response = dict[str, Any]
-
-
-@pytest.fixture
-async def doorbell(hass: HomeAssistant, seeing_bridge: RunningBridge) -> ConfigEntry:
-    """A doorbell with real face models."""
-    return await add_doorbell(hass, seeing_bridge)
-
-
-@pytest.fixture
-async def entry(hass: HomeAssistant, doorbell: ConfigEntry) -> ConfigEntry:
-    """Recognition on the doorbell."""
-    step = await start(hass, choose("recognition"), choose("local"))
-    added: ConfigEntry = step["result"]
-    return added
 
 
 @pytest.fixture
@@ -354,9 +339,9 @@ async def test_an_entity_that_the_user_may_not_see_is_not_shown(
 
 
 async def test_a_failure_is_not_bad_input(
-    hass: HomeAssistant, entry: ConfigEntry, doorbell: ConfigEntry, folder: Path
+    hass: HomeAssistant, entry: ConfigEntry, seeing_doorbell: ConfigEntry, folder: Path
 ) -> None:
-    await hass.config_entries.async_unload(doorbell.entry_id)
+    await hass.config_entries.async_unload(seeing_doorbell.entry_id)
     assert await refused(hass, "recognize", {"media": item("biden")}, HomeAssistantError) == (
         "no_doorbell",
         {},
@@ -364,7 +349,7 @@ async def test_a_failure_is_not_bad_input(
 
 
 async def test_without_recognition_nothing_is_asked(
-    hass: HomeAssistant, doorbell: ConfigEntry, folder: Path
+    hass: HomeAssistant, seeing_doorbell: ConfigEntry, folder: Path
 ) -> None:
     needed = {
         "add_person": {"name": "Joe"},
@@ -390,17 +375,17 @@ def device(hass: HomeAssistant, entry: ConfigEntry) -> str:
     return found.id
 
 
-async def test_a_doorbell_rings_as_a_test(hass: HomeAssistant, doorbell: ConfigEntry) -> None:
+async def test_a_doorbell_rings_as_a_test(hass: HomeAssistant, seeing_doorbell: ConfigEntry) -> None:
     (event,) = (each for each in hass.states.async_entity_ids("event") if each.endswith("_doorbell"))
     async with change(hass, event) as rang:
-        response = await act(hass, "ring", {"device_id": device(hass, doorbell)})
+        response = await act(hass, "ring", {"device_id": device(hass, seeing_doorbell)})
         attributes = (await rang).attributes
     assert attributes["event_type"] == "ring"
     assert attributes["visit_id"] == response["visit_id"]
 
 
 async def test_a_visitor_is_not_taken_for_the_test(
-    hass: HomeAssistant, doorbell: ConfigEntry, seeing_bridge: RunningBridge
+    hass: HomeAssistant, seeing_doorbell: ConfigEntry, seeing_bridge: RunningBridge
 ) -> None:
     (event,) = (each for each in hass.states.async_entity_ids("event") if each.endswith("_doorbell"))
 
@@ -410,10 +395,10 @@ async def test_a_visitor_is_not_taken_for_the_test(
             await rang
 
     with (
-        patch.object(doorbell.runtime_data, "async_press", visitor_comes_first),
+        patch.object(seeing_doorbell.runtime_data, "async_press", visitor_comes_first),
         patch("custom_components.face_doorbell.services.RING_S", 0),
     ):
-        response = await act(hass, "ring", {"device_id": device(hass, doorbell)})
+        response = await act(hass, "ring", {"device_id": device(hass, seeing_doorbell)})
     assert response == {"visit_id": None}
 
 
@@ -425,11 +410,11 @@ async def test_only_doorbells_ring(hass: HomeAssistant, entry: ConfigEntry) -> N
 
 
 async def test_a_doorbell_that_is_gone_does_not_ring(
-    hass: HomeAssistant, doorbell: ConfigEntry, seeing_bridge: RunningBridge
+    hass: HomeAssistant, seeing_doorbell: ConfigEntry, seeing_bridge: RunningBridge
 ) -> None:
-    device_id = device(hass, doorbell)
+    device_id = device(hass, seeing_doorbell)
     await seeing_bridge.stop()
-    await until(lambda: not doorbell.runtime_data.connected)
+    await until(lambda: not seeing_doorbell.runtime_data.connected)
     assert (await refused(hass, "ring", {"device_id": device_id}, HomeAssistantError))[
         0
     ] == "bridge_unreachable"

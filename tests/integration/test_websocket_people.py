@@ -21,7 +21,6 @@ from tests.photos import photo, two_people
 
 from .flow_texts import english
 from .flow_tools import upload
-from .helpers import add_doorbell, recognition, set_up
 from .people import act, people, ring
 
 LIST = "face_doorbell/people/list"
@@ -31,23 +30,8 @@ CHECK = "face_doorbell/people/check"
 
 
 @pytest.fixture
-async def bridge(hass: HomeAssistant, seeing_bridge: RunningBridge) -> RunningBridge:
-    """A doorbell with real face models."""
-    await add_doorbell(hass, seeing_bridge)
-    return seeing_bridge
-
-
-@pytest.fixture
-async def entry(hass: HomeAssistant, bridge: RunningBridge) -> ConfigEntry:
-    """Recognition on the doorbell."""
-    entry: ConfigEntry = recognition()
-    await set_up(hass, entry)
-    return entry
-
-
-@pytest.fixture
 async def client(
-    hass: HomeAssistant, bridge: RunningBridge, hass_client: ClientSessionGenerator
+    hass: HomeAssistant, seeing_doorbell: ConfigEntry, hass_client: ClientSessionGenerator
 ) -> TestClient[Any, Any]:
     """The browser of an administrator."""
     assert await async_setup_component(hass, "file_upload", {})
@@ -104,14 +88,14 @@ def mirrored(name: str) -> bytes:
 
 async def test_somebody_is_added_by_photo_and_shown(
     hass: HomeAssistant,
-    bridge: RunningBridge,
+    seeing_bridge: RunningBridge,
     page: Page,
     client: TestClient[Any, Any],
 ) -> None:
     added = await page.ask(ADD, name="Joe", upload=await page.upload(photo("biden")))
     again = await page.ask(ADD, person_id=added["person_id"], upload=await page.upload(mirrored("biden")))
     assert len(again["photos"]) == 2
-    visit = await ring(hass, bridge, "biden")
+    visit = await ring(hass, seeing_bridge, "biden")
     listed = await page.ask(LIST)
     assert listed["most_photos"] == MAX_PHOTOS
     (joe,) = listed["people"]

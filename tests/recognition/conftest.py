@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -161,26 +161,24 @@ def s3_with_bucket(endpoint: str | None = None) -> S3Client:
     return client
 
 
-def _cloud(eyes: PaintedEyes | RealEyes) -> AbstractContextManager[Cloud]:
-    @contextmanager
-    def cloud() -> Iterator[Cloud]:
-        with mock_aws(), fake_rekognition(eyes) as rekognition:
-            yield Cloud(rekognition)
-
-    return cloud()
+@contextmanager
+def cloud_that_sees(eyes: PaintedEyes | RealEyes) -> Iterator[Cloud]:
+    """Put an account with a bucket in the place of AWS."""
+    with mock_aws(), fake_rekognition(eyes) as rekognition:
+        yield Cloud(rekognition)
 
 
 @pytest.fixture
 def cloud() -> Iterator[Cloud]:
     """AWS that sees painted faces."""
-    with _cloud(PaintedEyes()) as cloud:
+    with cloud_that_sees(PaintedEyes()) as cloud:
         yield cloud
 
 
 @pytest.fixture
 def real_cloud(eyes: RealEyes) -> Iterator[Cloud]:
     """AWS that sees real faces."""
-    with _cloud(eyes) as cloud:
+    with cloud_that_sees(eyes) as cloud:
         yield cloud
 
 
