@@ -26,7 +26,7 @@ CHECK_GALLERY: Final = ButtonEntityDescription(
     key="check_gallery", translation_key="check_gallery", entity_category=EntityCategory.DIAGNOSTIC
 )
 SYNC: Final = ButtonEntityDescription(
-    key="sync_persons", translation_key="sync_persons", entity_category=EntityCategory.DIAGNOSTIC
+    key="sync_people", translation_key="sync_people", entity_category=EntityCategory.DIAGNOSTIC
 )
 
 
@@ -82,4 +82,4 @@ class SyncButton(RecognitionEntity, ButtonEntity):
         except RecognitionError as err:
             raise HomeAssistantError(**recognition_error_text(err)) from err
         title, text = await async_sync_report(self.hass, report)
-        async_create(self.hass, text, title, notification_id=f"{DOMAIN}_sync_persons")
+        async_create(self.hass, text, title, notification_id=f"{DOMAIN}_sync_people")

@@ -29,9 +29,9 @@ from .entry_flow import EntryFlow
 
 SHOWN_BYTES: Final = 8  # of the fingerprint: enough to compare by eye, far too many to forge
 
-# As Markdown has what is typed; in errors, which are plain text, the quotes do no harm.
-PAIR_COMMAND: Final = "`sudo face-doorbell-bridge pair`"
-PRESS_COMMAND: Final = "`sudo face-doorbell-bridge pair --press`"
+# Without quotes: descriptions, which are Markdown, have them in their text, and errors are plain text.
+PAIR_COMMAND: Final = "sudo face-doorbell-bridge pair"
+PRESS_COMMAND: Final = "sudo face-doorbell-bridge pair --press"
 
 # The refusals of POST /v1/pair, whose words are the keys of their texts.
 _PAIR_REFUSALS: Final = frozenset(

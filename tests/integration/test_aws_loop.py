@@ -76,7 +76,7 @@ async def test_nothing_of_aws_blocks_the_loop(
         await add_doorbell(hass, bridge)
         bridge.press()
         await until_acked(bridge)
-        button = {"entity_id": "button.face_recognition_sync_persons"}
+        button = {"entity_id": "button.face_recognition_sync_people"}
         await hass.services.async_call("button", "press", button, blocking=True)
         form = await reconfigure(hass, entry, "rekognition")
         await answer(hass, form, {**suggested(form), "mode": "compare", "advanced": {}})

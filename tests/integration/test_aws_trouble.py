@@ -508,10 +508,10 @@ async def test_a_sync_tells_what_it_has_mended(hass: HomeAssistant, cloud: Cloud
         "calls": {"IndexFaces": 2, "AssociateFaces": 1},
     }
     cloud.rekognition.drop_collection()
-    button = {"entity_id": "button.face_recognition_sync_persons"}
+    button = {"entity_id": "button.face_recognition_sync_people"}
     for said in ("added: 2", "in step"):
         await hass.services.async_call("button", "press", button, blocking=True)
-        assert said in _async_get_or_create_notifications(hass)["face_doorbell_sync_persons"]["message"]
+        assert said in _async_get_or_create_notifications(hass)["face_doorbell_sync_people"]["message"]
     collection = cloud.rekognition.collection()
     assert collection is not None
     assert len(collection.faces) == 2

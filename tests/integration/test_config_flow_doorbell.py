@@ -562,7 +562,7 @@ async def test_pressing_a_doorbell_that_is_not_open_says_how_to_open_it(
     step = await to_pair(hass, bridge)
     step = await outcome(hass, await answer(hass, step, {"code": " "}))
     assert (step["step_id"], step["errors"]) == ("pair", {"base": "pairing_closed"})
-    assert step["description_placeholders"]["press_command"] == "`sudo face-doorbell-bridge pair --press`"
+    assert step["description_placeholders"]["press_command"] == "sudo face-doorbell-bridge pair --press"
 
     await ask(bridge.config.storage.path, "POST", "pair", "press")
     step = await pressing(hass, step)
