@@ -48,6 +48,7 @@ class LiveView:
             self._viewers -= 1
             if not self._viewers and self._upstream:
                 self._upstream.cancel()
+                self._upstream = None  # who comes before it has ended opens another one
 
     async def _run(self) -> None:
         try:
@@ -58,8 +59,9 @@ class LiveView:
         except BridgeError as err:
             _LOGGER.debug("The camera stream ended: %s", err)
         finally:
-            self._upstream = None
-            self._announce()
+            if self._upstream is asyncio.current_task():
+                self._upstream = None
+                self._announce()
 
     def _announce(self) -> None:
         self._news.set()

@@ -1,6 +1,7 @@
 """The camera and the last picture through Home Assistant's own HTTP."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.face_doorbell.live import LiveView
 from pi_bridge.model import CameraState
 from tests import photos
 from tests.bridge.doubles import RunningBridge
@@ -99,6 +101,22 @@ async def test_a_viewer_after_the_last_one_gets_a_new_stream(
 
     async with watching(hass_client) as stream:
         assert await next_frame(stream) == photos.photo("biden")
+
+
+async def test_a_viewer_who_comes_as_the_last_one_goes_gets_a_new_stream() -> None:
+    opened = 0
+
+    async def open_stream() -> AsyncGenerator[bytes]:
+        nonlocal opened
+        opened += 1
+        yield f"frame of stream {opened}".encode()
+        await asyncio.Event().wait()
+
+    live = LiveView(open_stream)
+    async with live.watch() as newest:
+        assert await newest() == b"frame of stream 1"
+    async with live.watch() as newest:  # no turn of the loop in between
+        assert await newest() == b"frame of stream 2"
 
 
 async def test_the_stream_ends_with_the_bridge(
