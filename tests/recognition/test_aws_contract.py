@@ -99,7 +99,17 @@ def start(endpoint: str, *options: str) -> subprocess.Popen[str]:
     """Start the check as a user does."""
     keys = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": SECRET}
     return subprocess.Popen(
-        [sys.executable, "-m", "harness.aws_check", "--endpoint", endpoint, *options],
+        # Who runs the tests in the background has given them a deaf ear for Ctrl-C.
+        [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            "-m",
+            "harness.aws_check",
+            "--endpoint",
+            endpoint,
+            *options,
+        ],
         cwd=ROOT,
         env={**os.environ, **keys},
         stdin=subprocess.DEVNULL,
