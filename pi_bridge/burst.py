@@ -33,16 +33,16 @@ async def shots(
 ) -> AsyncIterator[Shot]:
     """Yield the first frame, then each up to `seconds` after the press that is clearly better than all before it.
 
-    `first` is the frame of the press; without one the first that comes takes its place. Without a face finder a second
+    `first` is the frame of the press; without one the first after it takes its place. Without a face finder a second
     frame, from a little later, stands in for the better one.
     """
     end_ns = pressed_ns + int(seconds * 1e9)
-    frame = first or await _next(frames, None, end_ns)
+    frame = first or await _next(frames, pressed_ns, end_ns)
     if frame is None:
         return
     best = await _judge(frame, faces)
     yield best
-    while (frame := await _next(frames, frame, end_ns)) is not None:
+    while (frame := await _next(frames, frame.taken_ns, end_ns)) is not None:
         if faces.state is FacesState.OFF:
             if frame.taken_ns >= pressed_ns + LATE_LOOK_NS:
                 yield Shot(frame, _NOTHING, 0)
@@ -73,11 +73,11 @@ async def _judge(frame: Frame, faces: FaceFinder) -> Shot:
     return Shot(frame, found, (time.monotonic() - started) * 1000)
 
 
-async def _next(frames: Frames, after: Frame | None, end_ns: int) -> Frame | None:
-    """Return the newest frame beyond `after`, or None when none was taken by `end_ns`."""
+async def _next(frames: Frames, after_ns: int, end_ns: int) -> Frame | None:
+    """Return the newest frame beyond `after_ns`, or None when none was taken by `end_ns`."""
     try:
         async with asyncio.timeout((end_ns - time.monotonic_ns()) / 1e9):
-            frame = await frames.next(after)
+            frame = await frames.next(after_ns)
     except TimeoutError:
         return None
     return frame if frame.taken_ns <= end_ns else None

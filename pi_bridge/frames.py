@@ -54,11 +54,11 @@ class Frames:
             return before[-1]
         return next((frame for frame in self._frames if frame.taken_ns > t_ns), None)
 
-    async def next(self, after: Frame | None) -> Frame:
-        """Return the newest frame as soon as it is newer than `after`; frames in between are skipped."""
+    async def next(self, after_ns: int) -> Frame:
+        """Return the newest frame as soon as it was taken after `after_ns`; frames in between are skipped."""
         while True:
             latest = self.latest
-            if latest is not None and (after is None or latest.taken_ns > after.taken_ns):
+            if latest is not None and latest.taken_ns > after_ns:
                 return latest
             await self._arrived.wait()
 

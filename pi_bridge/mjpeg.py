@@ -29,16 +29,21 @@ async def stream(request: web.Request, frames: Frames, *, resend_s: float = RESE
     try:
         connection = _with_short_queue(request)
         await response.prepare(request)
-        frame = await frames.next(None)
+        frame = await frames.next(0)
         await _send(response, connection, frame)  # twice: Chrome shows a picture only when the next one comes
         while True:
             await _send(response, connection, frame)
             try:
                 async with asyncio.timeout(resend_s):
-                    frame = await frames.next(frame)
+                    frame = await frames.next(frame.taken_ns)
             except TimeoutError:
                 continue
-    except (ConnectionError, _ViewerStuckError):
+    except ConnectionError:
+        return response
+    except _ViewerStuckError:
+        # Ending in good order would wait for the viewer to take what is on its way, for ever.
+        if request.transport is not None:
+            request.transport.abort()
         return response
 
 

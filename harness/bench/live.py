@@ -247,10 +247,11 @@ async def _plain_server(folder: Path, source: Source) -> AsyncIterator[Source]:
     async def stream(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"})
         await response.prepare(request)
-        frame: Frame | None = None
+        taken_ns = 0
         with suppress(ConnectionError):
             while True:
-                frame = await frames.next(frame)
+                frame = await frames.next(taken_ns)
+                taken_ns = frame.taken_ns
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(frame.jpeg)}\r\n\r\n"
                 await response.write(head.encode() + frame.jpeg + b"\r\n")
         return response

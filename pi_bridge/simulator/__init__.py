@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+import time
 from typing import Final
 
 from gpiozero.pins.mock import MockFactory, MockPWMPin
@@ -86,7 +87,7 @@ class Simulator:
         await self._need_pictures().choose(visitor)
         self.changed.notify()
         if self.camera.state is CameraState.OK:
-            await self.frames.next(self.frames.latest)
+            await self.frames.next(time.monotonic_ns())
 
     async def thumbnail(self, visitor: str) -> bytes:
         """Return a small JPEG of a visitor. Raises Refused or NotAnImageError."""

@@ -73,14 +73,14 @@ def test_memory_is_bounded_by_number() -> None:
 
 async def test_waiting_for_the_next_frame() -> None:
     frames = Frames(3.0)
-    waiting = asyncio.ensure_future(frames.next(None))
+    waiting = asyncio.ensure_future(frames.next(0))
     await asyncio.sleep(0)
     assert not waiting.done()
     frames.add(frame(1.0))
     assert await waiting == frame(1.0)
-    assert await frames.next(None) == frame(1.0)
+    assert await frames.next(0) == frame(1.0)
 
-    waiting = asyncio.ensure_future(frames.next(frame(1.0)))
+    waiting = asyncio.ensure_future(frames.next(SECOND))
     await asyncio.sleep(0)
     assert not waiting.done()
     frames.add(frame(1.1))
@@ -89,12 +89,12 @@ async def test_waiting_for_the_next_frame() -> None:
 
 async def test_a_slow_reader_finds_the_newest_frame() -> None:
     frames = filled(1.0, 1.1, 1.2)
-    assert await frames.next(frame(1.0)) == frame(1.2)
+    assert await frames.next(SECOND) == frame(1.2)
 
 
 async def test_many_wait_and_one_who_gives_up_takes_nobody_along() -> None:
     frames = Frames(3.0)
-    waiting = [asyncio.ensure_future(frames.next(None)) for _ in range(50)]
+    waiting = [asyncio.ensure_future(frames.next(0)) for _ in range(50)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     frames.add(frame(1.0))

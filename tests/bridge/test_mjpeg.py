@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 import re
 import resource
 import socket
 import ssl
+
+import pytest
+
+from pi_bridge import mjpeg
 
 from .doubles import RunningBridge
 from .home import Home
@@ -50,6 +55,12 @@ async def show(bridge: RunningBridge, first: int, last: int) -> None:
             await asyncio.sleep(0)
 
 
+def connections() -> set[str]:
+    """Return the sockets of this process."""
+    files = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    return {file for file in files if file.startswith("socket:")}
+
+
 async def until_seen(reader: asyncio.StreamReader, wanted: int) -> int:
     """Read until the frame comes; return how many bytes came before it."""
     read, tail = 0, b""
@@ -83,3 +94,16 @@ async def test_who_never_looks_costs_next_to_nothing(bridge: RunningBridge, home
         async with home.watch() as fresh:
             part = await fresh.next()
             assert part is not None
+
+
+async def test_who_never_looks_is_sent_away(
+    bridge: RunningBridge, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mjpeg, "WRITE_TIMEOUT_S", 0.2)
+    async with viewer(bridge, home) as reader:
+        await reader.read(1)
+        before = connections()
+        await show(bridge, 1, 100)
+        async with asyncio.timeout(5):
+            while before <= connections():  # noqa: ASYNC110 - the bridge's end is one of them
+                await asyncio.sleep(0.05)

@@ -40,7 +40,7 @@ class Door:
 
     async def picture(self) -> NDArray[np.uint8]:
         """Return what the camera sees now."""
-        frame = await self.simulator.frames.next(None)
+        frame = await self.simulator.frames.next(0)
         return pixels(frame.jpeg)
 
 
@@ -134,8 +134,8 @@ async def test_after_choosing_the_camera_sees_the_visitor(door: Door) -> None:
 
 
 async def test_frames_differ_as_those_of_a_sensor(door: Door) -> None:
-    first = await door.simulator.frames.next(None)
-    second = await door.simulator.frames.next(first)
+    first = await door.simulator.frames.next(0)
+    second = await door.simulator.frames.next(first.taken_ns)
     assert first.jpeg != second.jpeg
 
 
@@ -147,7 +147,7 @@ async def test_the_daemon_finds_a_good_face_of_a_visitor_and_none_of_nobody(
     door: Door, faces: Faces, visitor: str, count: int
 ) -> None:
     await door.simulator.choose(visitor)
-    frame = await door.simulator.frames.next(None)
+    frame = await door.simulator.frames.next(0)
     found = await faces.find(frame.jpeg, embed=False)
     assert len(found.faces) == count
     assert found.good is bool(count)
