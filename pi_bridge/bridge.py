@@ -34,6 +34,7 @@ PICTURES_IN_MEMORY: Final = 32  # the newest: a client asks for a picture before
 FRAMES_FOR_RATE: Final = 30
 INVITATION_MS: Final = 60_000  # outlasts a request by far; it is ended by a call
 CHIME: Final = "chime"  # the name of its setting in the journal
+PRUNE_AGAIN_S: Final = 3600.0  # at an empty house nobody rings, and what is too old goes all the same
 STORE_AGAIN_S: Final = 30.0  # room on a full card is made by people; until then nobody may ring
 
 
@@ -92,6 +93,7 @@ class Bridge:
         if ring is not None:
             self.events.append(Burst(ring.seq, ring.ring_id, best))
         tasks.create_task(self._store_again())
+        tasks.create_task(self._prune_again())
         self._no_picture = await asyncio.to_thread(_no_picture, self._config.camera)
         self.camera_changed()
 
@@ -113,7 +115,6 @@ class Bridge:
         """Ring: somebody pressed the button at `pressed_ns` (`time.monotonic_ns`)."""
         if self._tasks is None:
             raise RuntimeError("the bridge has not been started")
-        self._sound()
         ago_ms = (time.monotonic_ns() - pressed_ns) // 1_000_000
         self._newest_seq += 1
         ring = Ring(
@@ -129,6 +130,7 @@ class Bridge:
         self.changed.notify()
         _store(self._journal.add_ring(ring))
         self._tasks.create_task(self._burst(ring, pressed_ns, self.frames.at(pressed_ns)))
+        self._sound()  # last, and in the same breath: whatever becomes of the buzzer, the ring is on its way
 
     def _sound(self) -> None:
         """Sound as Home Assistant has chosen, or as the configuration says where it has not or the buzzer cannot."""
@@ -189,6 +191,11 @@ class Bridge:
         with suppress(JournalError):  # the journal has said so
             deleted = await self._journal.prune(rings=keep.rings, megabytes=keep.megabytes, before=before)
         self.events.prune(keep.rings, deleted)
+
+    async def _prune_again(self) -> None:
+        while True:
+            await self._prune()
+            await asyncio.sleep(PRUNE_AGAIN_S)
 
     async def _stored_chime(self) -> Chime:
         stored = await self._journal.setting(CHIME)

@@ -209,7 +209,7 @@ class Journal:
             return
         with suppress(sqlite3.Error):
             with _transaction(connection):
-                connection.executemany(_ADD_RING, self._owed)
+                connection.executemany(_ADD_OWED_RING, self._owed)
             self._owed.clear()
 
     def _complain(self, error: sqlite3.Error) -> None:
@@ -263,6 +263,8 @@ class Journal:
 
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _ADD_RING: Final = "INSERT INTO rings VALUES (?, ?, ?, ?, ?, ?, ?)"
+# A commit that failed may turn out to have been written after all, when a damaged file is read again.
+_ADD_OWED_RING: Final = "INSERT OR IGNORE INTO rings VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ADD_PICTURE: Final = "INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)"
 _SAVE_CLIENT: Final = "INSERT OR REPLACE INTO clients VALUES (?, ?, ?, ?, ?)"
 _SAVE_SETTING: Final = "INSERT OR REPLACE INTO settings VALUES (?, ?)"

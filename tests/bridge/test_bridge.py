@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from pi_bridge import bridge as bridge_module
 from pi_bridge.config import BurstConfig, Config
 from pi_bridge.model import CameraState, FacesState, Output, Pattern
 
@@ -85,6 +86,20 @@ async def test_first_picture_is_the_one_before_the_press(bridge: RunningBridge, 
     assert await (await home.ask("GET", "/v1/rings/1/0.jpg")).read() == SHARP
 
 
+async def test_a_buzzer_that_fails_does_not_stop_the_ring(
+    bridge: RunningBridge, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def burnt(output: Output, lit: bool, hz: float | None = None) -> None:
+        raise OSError("it is burnt")
+
+    async with home.listen() as line:
+        monkeypatch.setattr(bridge.panel, "write", burnt)
+        with pytest.raises(OSError, match="burnt"):
+            bridge.press(SHARP)
+        assert [message["type"] for message in await line.ring()] == ["ring", "picture", "burst"]
+        monkeypatch.undo()
+
+
 async def test_only_clearly_better_pictures_follow(tmp_path: Path, faces: FakeFaces) -> None:
     # The burst ends when the camera's time is beyond it, so the test decides how long it takes.
     config = Config(burst=BurstConfig(10))
@@ -144,6 +159,22 @@ async def test_without_camera_the_bell_rings_all_the_same(tmp_path: Path) -> Non
             bridge.press()
             ring, burst = await line.ring()
             assert burst == {"type": "burst", "seq": 1, "ring_id": ring["ring_id"], "best": None}
+
+
+async def test_what_the_camera_saw_long_before_is_no_picture_of_a_ring(tmp_path: Path) -> None:
+    async with running_bridge(tmp_path / "state") as bridge, aiohttp.ClientSession() as session:
+        home = Home(session, bridge)
+        await home.pair()
+        bridge.camera.show(SHARP, time.monotonic_ns() - 60_000_000_000)  # somebody else
+        bridge.camera.become(CameraState.ABSENT)
+        async with home.listen() as line:
+            bridge.panel.press()
+            assert [message["type"] for message in await line.ring()] == ["ring", "burst"]
+            bridge.panel.press()
+            bridge.camera.show(BLURRED)  # plugged in again, just in time
+            _, picture, _ = await line.ring()
+        assert picture["at_ms"] >= 0
+        assert await (await home.ask("GET", "/v1/rings/2/0.jpg")).read() == BLURRED
 
 
 async def test_two_rings_at_once_have_their_own_pictures(bridge: RunningBridge, home: Home) -> None:
@@ -252,6 +283,18 @@ async def test_limits_of_storage_drop_the_oldest_rings(tmp_path: Path, faces: Fa
         async with home.listen() as line:
             assert line.hello["pending"] == 2
             assert [(await line.ring())[0]["seq"], (await line.ring())[0]["seq"]] == [3, 4]
+
+
+async def test_a_ring_that_has_become_too_old_goes_though_nobody_rings(
+    later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge_module, "PRUNE_AGAIN_S", 0.05)
+    await later.bridge.restart()
+    later.press()
+    later.press()
+    later.clock.wrong_by = timedelta(days=31)
+    while (await (await later.home.ask("GET", "/v1/health")).json())["pending"] > 1:  # noqa: ASYNC110 - nobody is told
+        await asyncio.sleep(0.05)
 
 
 async def test_state_is_told_on_change(bridge: RunningBridge, home: Home) -> None:

@@ -199,6 +199,19 @@ async def test_what_a_full_disk_refuses_is_stored_when_it_has_room_again(path: P
         assert await journal.rings_after(0) == [a_ring(1), a_ring(2), a_ring(3)]
 
 
+async def test_a_refused_ring_that_was_written_after_all_holds_up_no_other(path: Path) -> None:
+    async with journal_at(path) as journal:
+        with full_disk():
+            for seq in (1, 2):
+                with pytest.raises(JournalError):
+                    await journal.add_ring(a_ring(seq))
+        async with journal_at(path) as file:
+            await file.add_ring(a_ring(1))
+        await journal.store_owed()
+        assert journal.healthy
+        assert await journal.rings_after(0) == [a_ring(1), a_ring(2)]
+
+
 async def test_a_journal_of_an_earlier_version_goes_on(path: Path) -> None:
     async with journal_at(path) as journal:
         await journal.save_client(CLIENT)
