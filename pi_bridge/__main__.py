@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "face-doorbell-bridge"
 PAGE_PORT: Final = 8468
+MAX_PORT: Final = 65535
 FAILED: Final = 1
 WRONG_CONFIG: Final = 2  # the unit does not start anew on this one: it would not get better by itself
 
@@ -186,8 +187,10 @@ def _parser() -> argparse.ArgumentParser:
     picture = simulate.add_mutually_exclusive_group(required=True)
     picture.add_argument("--photos", type=Path, metavar="DIR", help="who may stand at the door")
     picture.add_argument("--video", type=Path, metavar="FILE", help="what the camera sees")
-    simulate.add_argument("--port", type=int, help="the port of the doorbell")
-    simulate.add_argument("--page-port", type=int, default=PAGE_PORT, help=f"the page (default: {PAGE_PORT})")
+    simulate.add_argument("--port", type=_port, help="the port of the doorbell")
+    simulate.add_argument(
+        "--page-port", type=_port, default=PAGE_PORT, help=f"the port of the page (default: {PAGE_PORT})"
+    )
     simulate.add_argument(
         "--advertise", action="store_true", help="announce it in the network, and listen there too"
     )
@@ -203,6 +206,12 @@ def _parser() -> argparse.ArgumentParser:
     add("outputs-off", _outputs_off, "switch off what a bridge that died has left on; systemd calls it")
     add("avahi", _avahi, "print the file by which Avahi announces the doorbell; install.sh calls it")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 0 (any free port) to {MAX_PORT}")
+    return int(text)
 
 
 def _state_folder() -> Path:

@@ -34,6 +34,8 @@ SELECT_TIMEOUT_S: Final = 2
 BROKEN_AFTER_S: Final = 2.0
 # Looking for a camera costs milliseconds, so a replugged one is back soon; 2 s leave the log and the bus in peace.
 BACKOFF_S: Final = (0.25, 0.5, 1.0, 2.0)
+# A camera with a bad cable comes and goes all day: that is told so often, or the log would fill the card.
+TELL_AGAIN_S: Final = 600.0
 # Opening asks the camera a dozen things, each with the USB driver's 5 s at worst; longer is a driver that hangs.
 HUNG_AFTER_S: Final = 30.0
 # Where the camera has no Motion JPEG: no visible loss, half the size of 95.
@@ -127,6 +129,8 @@ class _Reader:
     turned: Callable[[], None]
     stop: threading.Event
     fails: int = 0
+    told: bool = False
+    quiet_until_ns: int = 0
 
     def run(self) -> None:
         while not self.stop.is_set():
@@ -160,15 +164,19 @@ class _Reader:
                 return
 
     def _deliver(self, frame: Frame) -> None:
-        if self.fails:
+        self.fails = 0
+        if self.told:
             _LOGGER.info("The camera is back")
-            self.fails = 0
+            self.told = False
         self.become(CameraState.OK)
         self.deliver(frame)
 
     def _complain(self, message: str) -> None:
-        _LOGGER.log(logging.DEBUG if self.fails else logging.WARNING, "No picture: %s; trying again", message)
         self.fails += 1
+        now_ns = time.monotonic_ns()
+        if not self.told and now_ns >= self.quiet_until_ns:
+            _LOGGER.warning("No picture: %s; trying again", message)
+            self.told, self.quiet_until_ns = True, now_ns + int(TELL_AGAIN_S * 1e9)
 
 
 class Opener:

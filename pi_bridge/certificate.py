@@ -55,8 +55,8 @@ class Certificate:
 
     def _load(self) -> None:
         try:
-            self.context.load_cert_chain(self._path)
             self._certificate = x509.load_pem_x509_certificate(self._path.read_bytes())
+            self.context.load_cert_chain(self._path)  # after that: its OSError would not say which file
         except (ssl.SSLError, ValueError) as error:
             raise ConfigError(f"{self._path} is damaged: delete it, then pair every client again.") from error
 

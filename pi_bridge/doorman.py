@@ -71,15 +71,19 @@ class Doorman:
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
+        told = False
         while True:
             try:
                 connection, address = await loop.sock_accept(listener)
             except ConnectionError:
                 continue  # gone before it was there
             except OSError as error:
-                _LOGGER.warning("No connection can be accepted: %s", error)
+                if not told:
+                    _LOGGER.warning("No connection can be accepted: %s", error)
+                told = True
                 await asyncio.sleep(OUT_OF_FILES_S)
                 continue
+            told = False
             self._make_room(address[0])
             stranger = _Stranger(address[0])
             task = asyncio.create_task(self._admit(connection, stranger))

@@ -148,11 +148,13 @@ class Server:
             await runner.cleanup()
 
     async def revoke(self, token_hash: str) -> None:
-        """Forget a client and end what it still has open."""
-        await self._bridge.remove_client(token_hash)
-        for task, owner in list(self._staying.items()):
-            if owner == token_hash and task is not asyncio.current_task():
-                task.cancel()
+        """Forget a client and end what it still has open, also when JournalError says that a restart brings it back."""
+        try:
+            await self._bridge.remove_client(token_hash)
+        finally:
+            for task, owner in list(self._staying.items()):
+                if owner == token_hash and task is not asyncio.current_task():
+                    task.cancel()
 
     def send_all_away(self) -> None:
         """End what clients have open; who is still known may come back."""
@@ -327,8 +329,8 @@ async def _errors_as_json(request: web.Request, handler: _Handler) -> web.Stream
 def _error(status: int, code: str, message: str, retry_after: int | None) -> web.Response:
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     answer = web.json_response({"code": code, "message": message}, status=status, headers=headers)
-    if status == HTTPStatus.UNAUTHORIZED:
-        answer.force_close()  # it may have been a client's, who could stay as long as he likes
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        answer.force_close()  # who was a client, or has waited to become one, could stay as long as he likes
     return answer
 
 

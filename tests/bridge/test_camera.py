@@ -181,6 +181,33 @@ async def test_a_stalled_camera_is_opened_again_and_recovers(
     assert [level for level, _ in logged] == ["WARNING", "INFO"]  # once each, however long it takes
 
 
+async def test_a_camera_that_comes_and_goes_does_not_fill_the_log(
+    played: PlayedCamera, watcher: Watcher, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "pi_bridge.camera")
+    monkeypatch.setattr(camera_module, "BACKOFF_S", (0.0,))
+    for _ in range(20):
+        played.show(picture())
+        await watcher.frames.get()
+        played.stall()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_a_camera_that_goes_for_good_is_told_of_however_soon_after_the_last_time(
+    played: PlayedCamera, watcher: Watcher, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_module, "TELL_AGAIN_S", 0.2)
+    monkeypatch.setattr(camera_module, "BACKOFF_S", (0.01,))
+    for _ in range(2):
+        played.show(picture())
+        await watcher.frames.get()
+        played.stall()
+    played.unplug()
+    while len(caplog.records) < 2:  # noqa: ASYNC110 - a thread logs it
+        await asyncio.sleep(0.01)
+    assert "no webcam is plugged in" in caplog.records[-1].message
+
+
 async def test_an_unplugged_camera_is_absent_until_it_is_plugged_in(
     played: PlayedCamera, watcher: Watcher
 ) -> None:

@@ -167,6 +167,13 @@ async def test_simulator_without_photos_says_so(tmp_path: Path) -> None:
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.parametrize("option", ["--port", "--page-port"])
+async def test_what_is_no_port_is_said(tmp_path: Path, option: str) -> None:
+    code, _, errors = await command("simulate", "--photos", str(tmp_path), option, "99999")
+    assert code == 2
+    assert errors.splitlines()[-1].endswith("99999 is no whole number from 0 (any free port) to 65535")
+
+
 async def test_check_says_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "bridge.toml"
     await asyncio.to_thread(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+import resource
+import socket
 
 import pytest
 
@@ -85,3 +87,23 @@ async def test_who_is_revoked_keeps_no_connection(bridge: RunningBridge, home: H
         await client.say(ask)
         assert b" 401 " in await client.answer()
         await client.sent_away()
+
+
+async def test_without_a_free_file_it_waits_and_says_so_once(
+    bridge: RunningBridge, home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(doorman, "OUT_OF_FILES_S", 0.01)
+    loop = asyncio.get_running_loop()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as visitor:
+        visitor.setblocking(False)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (visitor.fileno() + 1, hard))
+        try:
+            await loop.sock_connect(visitor, (bridge.host, bridge.port))
+            while not caplog.records:  # noqa: ASYNC110 - a log wakes nobody
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)  # ten times more
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert [record.name for record in caplog.records] == ["pi_bridge.doorman"]
+    assert (await home.ask("GET", "/v1/health")).status == 200

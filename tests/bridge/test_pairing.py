@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from pi_bridge import pairing
 from pi_bridge.control import ask
 from pi_bridge.errors import Refused
 from pi_bridge.model import Output, Pattern
@@ -16,7 +17,7 @@ from pi_bridge.pairing import PressPairing
 
 from .conftest import SHARP
 from .doubles import RunningBridge, running_bridge
-from .home import Home
+from .home import Home, stranger
 
 
 class Scene:
@@ -173,6 +174,17 @@ async def test_with_somebody_paired_a_press_lets_in_nobody_without_the_owner(
         "Home",
         "Second home",
     ]
+
+
+async def test_who_was_not_let_in_keeps_no_connection(
+    bridge: RunningBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairing, "WAIT_S", 0.1)
+    request = b'POST /v1/pair HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 22\r\n\r\n{"client": "Somebody"}'
+    async with stranger(bridge, tls=True) as somebody, asyncio.timeout(5):
+        await somebody.say(request)
+        assert b" 403 " in await somebody.answer()
+        await somebody.sent_away()
 
 
 async def test_race_of_two_clients_lets_in_none(bridge: RunningBridge, nobody: Home) -> None:

@@ -91,6 +91,16 @@ async def test_damaged_certificate_is_named_and_not_replaced(bridge: RunningBrid
     assert await asyncio.to_thread(path.read_text) == "damaged"
 
 
+async def test_certificate_that_cannot_be_read_is_named(bridge: RunningBridge, tmp_path: Path) -> None:
+    await bridge.stop()
+    path = tmp_path / "state" / "certificate.pem"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ExceptionGroup) as failed:
+        await serve(bridge.config, FakePanel(), FakeCamera(), FakeFaces())
+    assert failed.group_contains(OSError, match="certificate.pem")
+
+
 class Systemd:
     """The other end of NOTIFY_SOCKET."""
 
@@ -162,6 +172,29 @@ async def test_owner_pairs_lists_and_revokes(bridge: RunningBridge, tmp_path: Pa
         await line.ended()
     assert (await nobody.ask("GET", "/v1/health")).status == 401
     assert await ask(state, "GET", "clients") == []
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "%2F", "?#", "--help", "Küche & Bad"])
+async def test_a_client_of_any_name_can_be_revoked(
+    bridge: RunningBridge, tmp_path: Path, nobody: Home, name: str
+) -> None:
+    await nobody.pair(name)
+    await ask(tmp_path / "state", "DELETE", "clients", name)
+    assert await ask(tmp_path / "state", "GET", "clients") == []
+
+
+async def test_who_is_revoked_has_nothing_open_though_the_card_refuses_to_forget_him(
+    bridge: RunningBridge, tmp_path: Path, home: Home
+) -> None:
+    async with home.listen() as line:
+        card = sqlite3.connect(tmp_path / "state" / "journal.sqlite")
+        card.executescript("DROP TABLE clients;")
+        card.close()
+        with pytest.raises(BridgeError, match="The journal cannot be written"):
+            await ask(tmp_path / "state", "DELETE", "clients", "Home")
+        async with asyncio.timeout(5):
+            await line.ended()
+    assert (await home.ask("GET", "/v1/health")).status == 401
 
 
 async def test_clients_of_the_same_name_can_be_told_apart(bridge: RunningBridge, tmp_path: Path) -> None:
