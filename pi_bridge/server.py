@@ -175,11 +175,11 @@ class Server:
         return [
             web.get("/v1/info", self._info),
             web.post("/v1/pair", self._pair),
-            web.get("/v1/ws", self._ws),
+            web.get("/v1/ws", self._ws, allow_head=False),
             web.get(r"/v1/rings/{seq:\d{1,15}}/{n:\d{1,5}}.jpg", self._picture),
             web.post("/v1/faces", self._find_faces),
             web.get("/v1/frame.jpg", self._frame),
-            web.get("/v1/stream.mjpg", self._stream),
+            web.get("/v1/stream.mjpg", self._stream, allow_head=False),
             web.get("/v1/health", self._health),
             web.delete("/v1/token", self._forget_token),
         ]

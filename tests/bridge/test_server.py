@@ -281,6 +281,12 @@ async def test_missing_things_are_not_found(home: Home) -> None:
         assert await code_of(await home.ask("GET", path)) == (404, "not_found")
 
 
+async def test_what_never_ends_has_no_head(home: Home) -> None:
+    for path in ("/v1/stream.mjpg", "/v1/ws"):
+        assert (await home.ask("HEAD", path)).status == 405
+    assert (await home.ask("HEAD", "/v1/frame.jpg")).status == 200
+
+
 def size_of(jpeg: bytes) -> tuple[int, int]:
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
