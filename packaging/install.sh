@@ -70,6 +70,7 @@ add_user() {
     fi
     usermod --append --groups gpio,video $user
     install --directory --owner=$user --group=$user --mode=0700 "$state"
+    chown --recursive $user:$user "$state" # somebody may have run the program as root, to see what it says
 }
 
 install_program() {

@@ -151,6 +151,11 @@ class ButtonConfig:
     lockout_ms: int = _key(
         300, _whole(20, 5000), "How long the contact must have been quiet before a press counts"
     )
+    hold_ms: int = _key(
+        0,
+        _whole(0, 100),
+        "How long it must be held before a press counts; 20 keeps out what lamps and motors do to a long wire",
+    )
 
 
 class BuzzerKind(StrEnum):

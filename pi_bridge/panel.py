@@ -39,7 +39,8 @@ class GpioPanel:
     """The panel at the door; implements `ports.Panel`.
 
     A contact bounces when it closes and when it opens. So a press is an edge after `lockout_ms` of quiet: the first
-    edge of a press counts at once, and what follows it, or a release, does not.
+    edge of a press counts at once, and what follows it, or a release, does not. With `hold_ms` a press counts, with the
+    moment of its first edge, once the contact is found closed so long after an edge: interference is over by then.
     """
 
     def __init__(self, config: Config, pin_factory: Factory | None = None) -> None:
@@ -49,6 +50,7 @@ class GpioPanel:
         self._button: DigitalInputDevice | None = None
         self._outputs: dict[Output, DigitalOutputDevice | TonalBuzzer] = {}
         self._last_edge_ns: int | None = None
+        self._first_edge_ns: int | None = None  # of a press that does not count yet
         self._pressed = False
 
     @property
@@ -145,7 +147,18 @@ class GpioPanel:
         last_ns, self._last_edge_ns = self._last_edge_ns, at_ns
         quiet = last_ns is None or at_ns - last_ns >= self._config.button.lockout_ms * 1_000_000
         if pressed and quiet:
-            on_press(at_ns)
+            self._first_edge_ns = at_ns
+        if pressed and self._first_edge_ns is not None:
+            if hold_ms := self._config.button.hold_ms:
+                asyncio.get_running_loop().call_later(hold_ms / 1000, self._held, on_press)
+            else:
+                self._held(on_press)
+
+    def _held(self, on_press: Callable[[int], None]) -> None:
+        """Let a press count, if it is one and has not counted before."""
+        if self._pressed and self._first_edge_ns is not None and self._button is not None:
+            first_ns, self._first_edge_ns = self._first_edge_ns, None
+            on_press(first_ns)
 
 
 def _silence(buzzer: TonalBuzzer) -> None:

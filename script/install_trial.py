@@ -152,6 +152,7 @@ def try_again() -> None:
     say("install.sh again, with a configuration of the owner's")
     CONFIG.write_text('name = "Back door"\n', encoding="utf-8")
     before = installed()
+    shutil.chown(STATE / "certificate.pem", "root", "root")  # as one that root's own run of the program made
     run(INSTALL)
     after = installed()
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}

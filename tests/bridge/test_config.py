@@ -39,6 +39,7 @@ def test_every_key_can_be_chosen() -> None:
         pin = 5
         pull = "down"
         lockout_ms = 100
+        hold_ms = 20
         [buzzer]
         pin = 6
         kind = "passive"

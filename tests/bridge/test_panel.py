@@ -72,6 +72,13 @@ def door() -> Iterator[Door]:
     door.panel.close()
 
 
+@pytest.fixture
+def long_wire() -> Iterator[Door]:
+    door = Door(replace(CONFIG, button=replace(CONFIG.button, hold_ms=20)))
+    yield door
+    door.panel.close()
+
+
 async def test_a_press_is_told_in_the_loop_with_its_moment(door: Door) -> None:
     door.start()
     before = time.monotonic_ns()
@@ -124,6 +131,39 @@ async def test_ten_presses_in_a_second_ring_once(door: Door) -> None:
     assert await door.quiet() == 1
     door.press()
     assert await door.quiet() == 2
+
+
+async def test_what_a_lamp_does_to_a_long_wire_is_no_press(long_wire: Door) -> None:
+    long_wire.start()
+    for _ in range(5):
+        long_wire.press()
+        long_wire.release()
+        await asyncio.sleep(0.005)
+    assert await long_wire.quiet() == 0
+    long_wire.press()
+    assert await long_wire.quiet() == 1
+    long_wire.release()
+    assert await long_wire.quiet() == 1
+
+
+async def test_a_bouncing_press_on_a_long_wire_counts_once_with_its_first_moment(long_wire: Door) -> None:
+    long_wire.start()
+    long_wire.press()
+    first_ns = time.monotonic_ns()
+    for _ in range(10):
+        long_wire.release()
+        await asyncio.sleep(0.004)
+        long_wire.press()
+    assert await long_wire.presses.get() <= first_ns
+    assert await long_wire.quiet() == 0
+
+
+async def test_a_press_on_a_long_wire_that_ends_with_the_daemon_is_swallowed(long_wire: Door) -> None:
+    long_wire.start()
+    long_wire.press()
+    await asyncio.sleep(0)
+    long_wire.panel.close()
+    assert await long_wire.quiet() == 0
 
 
 async def test_a_button_that_is_held_rings_once(monkeypatch: pytest.MonkeyPatch, door: Door) -> None:
