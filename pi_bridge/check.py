@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 import ipaddress
 from pathlib import Path
-import socket
 import time
 from typing import Any, Final
 from xml.sax.saxutils import escape
@@ -21,6 +20,7 @@ from .clock import SYSTEM_CLOCK
 from .config import AUTO, CameraConfig, Config, ServerConfig
 from .control import PLAY_MS, NotRunningError, ask
 from .discovery import AVAHI_FILE, own_address
+from .doorman import listener_at
 from .errors import HardwareError
 from .faces import Faces
 from .jpeg import whole
@@ -207,7 +207,7 @@ async def _reachable(config: Config) -> str:
 async def _free_port(config: Config) -> str:
     address, (host, port) = _address(config.server), (config.server.host, config.server.port)
     try:
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        listener_at(host, port).close()
     except OSError as error:
         raise HardwareError(
             f"port {port} of {host} cannot be used ({error}): stop what uses it (ss -ltnp), or choose server.port"

@@ -24,6 +24,14 @@ BACKLOG: Final = 128
 OUT_OF_FILES_S: Final = 1.0  # before looking whether there are some again
 
 
+def listener_at(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an IP address; "::" is all of IPv6 and of IPv4. Raises OSError."""
+    if ":" not in host:
+        return socket.create_server((host, port), backlog=BACKLOG)
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=both)
+
+
 @dataclass(eq=False, slots=True)
 class _Stranger:
     """A connection of somebody who has not shown a token yet."""
@@ -49,8 +57,7 @@ class Doorman:
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
         """Accept within this context; yields the port. Raises OSError when the address cannot be used."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with closing(socket.create_server((host, port), family=family, backlog=BACKLOG)) as listener:
+        with closing(listener_at(host, port)) as listener:
             listener.setblocking(False)
             async with asyncio.TaskGroup() as tasks:
                 accepting = tasks.create_task(self._accept(listener))

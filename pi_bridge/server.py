@@ -66,6 +66,15 @@ class _OwnMistakes(logging.Filter):
         return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
+class _LostTwice(logging.Filter):
+    """Leaves out twenty lines for a slow viewer who goes: Python up to 3.13 may end a connection twice (gh-156512)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not (isinstance(error, AttributeError) and "._call_connection_lost(" in record.getMessage())
+
+
+logging.getLogger("asyncio").addFilter(_LostTwice())
 _HTTP_LOG: Final = logging.getLogger(f"{__name__}.http")
 _HTTP_LOG.addFilter(_OwnMistakes())
 

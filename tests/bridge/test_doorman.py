@@ -107,3 +107,11 @@ async def test_without_a_free_file_it_waits_and_says_so_once(
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert [record.name for record in caplog.records] == ["pi_bridge.doorman"]
     assert (await home.ask("GET", "/v1/health")).status == 200
+
+
+async def test_all_addresses_of_ipv6_are_those_of_ipv4_too(bridge: RunningBridge) -> None:
+    context = bridge.running.certificate.context
+    async with doorman.Doorman(context, asyncio.Protocol).listening("::", 0) as port:
+        for address in ("127.0.0.1", "::1"):
+            _, writer = await asyncio.open_connection(address, port)
+            writer.close()

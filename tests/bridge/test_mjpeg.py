@@ -107,3 +107,21 @@ async def test_who_never_looks_is_sent_away(
         async with asyncio.timeout(5):
             while before <= connections():  # noqa: ASYNC110 - the bridge's end is one of them
                 await asyncio.sleep(0.05)
+
+
+async def test_a_connection_that_is_lost_twice_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    class Sender(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            self.transport = transport
+            transport.write(bytes(8_000_000))
+
+        def resume_writing(self) -> None:
+            self.transport.abort()  # as TLS does when it finds here that the viewer has gone
+
+    server = await asyncio.get_running_loop().create_server(Sender, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await reader.read()
+        writer.close()
+    assert not caplog.records
