@@ -235,7 +235,7 @@ def try_service() -> None:
     try_confinement()
     checked = subprocess.run([COMMAND, "check", "--play"], capture_output=True, text=True, check=False)
     print(re.sub(r"(?s)\A.*\n\n", "", checked.stdout))
-    say(f"memory: {shown('MemoryCurrent')} bytes, {shown('MemoryPeak')} at most")
+    say(f"memory: {shown('MemoryCurrent')} bytes, {shown('MemoryPeak') or 'an unknown number'} at most")
     for part in ("bridge", "green", "red", "buzzer", "journal", "faces"):
         must(re.search(rf"^{part} +ok: ", checked.stdout, re.MULTILINE), f"the check says that {part} is ok")
 
