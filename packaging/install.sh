@@ -48,7 +48,7 @@ check_machine() {
 install_packages() {
     step "packages"
     export DEBIAN_FRONTEND=noninteractive
-    "${apt[@]}" update
+    "${apt[@]}" update || fail "the lists of packages cannot be read: is the Pi online, and is its time right (timedatectl)?"
     "${apt[@]}" install --yes avahi-daemon python3-venv >/dev/null
     $python -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "Python 3.11 or newer is needed: install Raspberry Pi OS bookworm or newer"

@@ -23,6 +23,7 @@ from .discovery import AVAHI_FILE, own_address
 from .doorman import listener_at
 from .errors import HardwareError
 from .faces import Faces
+from .journal import DAMAGED_SUFFIX, FILE_NAME
 from .jpeg import whole
 from .model import CameraState, FacesState, Output
 from .panel import GpioPanel
@@ -33,6 +34,7 @@ BLACK: Final = 32  # of 255; a lens that is covered gives noise, a room at night
 AVAHI_PID: Final = Path("/run/avahi-daemon/pid")
 
 _LOG: Final = "journalctl -u face-doorbell-bridge"
+_RESTART: Final = "sudo systemctl restart face-doorbell-bridge"
 _NO_PICTURE: Final = "try another cable or USB port, and a smaller camera.width and camera.height"
 _NOTHING_HAPPENS: Final = {
     Output.GREEN: "Dark? The LED is the wrong way round, or on another pin",
@@ -77,7 +79,7 @@ async def _with_bridge(config: Config, health: dict[str, Any], play: bool) -> As
     async for finding in _outputs(config, flash if play else None):
         yield finding
     yield await _tried("camera", _camera_of_bridge(config, health))
-    yield await _tried("journal", _journal(health))
+    yield await _tried("journal", _journal(config, health))
     yield await _tried("faces", _faces(config, FacesState(health["faces"])))
     yield await _tried("clock", _clock(synchronized=health["clock_ok"]))
     yield await _tried("network", _reachable(config))
@@ -171,10 +173,14 @@ async def _camera_of_bridge(config: Config, health: dict[str, Any]) -> str:
     raise HardwareError(f"it gives pictures, but not to the bridge: {_LOG} says why")
 
 
-async def _journal(health: dict[str, Any]) -> str:
+async def _journal(config: Config, health: dict[str, Any]) -> str:
     if health["journal"] != "ok":
         raise HardwareError(f"rings are not stored: is the card full (df -h) or worn? {_LOG} says more")
-    return f"{health['pending']} rings wait for Home Assistant"
+    damaged = (config.storage.path / FILE_NAME).with_suffix(DAMAGED_SUFFIX)
+    aside = (
+        f"; {damaged} was damaged and is of no use, but has pictures: delete it" if damaged.exists() else ""
+    )
+    return f"{health['pending']} rings wait for Home Assistant{aside}"
 
 
 async def _faces(config: Config, state: FacesState) -> str:
@@ -198,7 +204,8 @@ async def _reachable(config: Config) -> str:
             _, writer = await asyncio.open_connection(address, config.server.port)
     except OSError as error:
         raise HardwareError(
-            f"the bridge does not answer at {address}, port {config.server.port} ({error}): is server.host right?"
+            f"the bridge does not answer at {address}, port {config.server.port} ({error}): is server.host right? "
+            f"After a change of the configuration: {_RESTART}"
         ) from error
     writer.close()
     return f"the bridge answers at {address}, port {config.server.port}"

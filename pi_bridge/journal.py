@@ -27,6 +27,9 @@ _LOGGER = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _Row: TypeAlias = tuple[str | int | bytes, ...]
 
+FILE_NAME: Final = "journal.sqlite"
+DAMAGED_SUFFIX: Final = ".damaged"  # of a file that was set aside
+
 SCHEMA_VERSION: Final = 2
 SCHEMA: Final = """
 CREATE TABLE rings (
@@ -69,7 +72,7 @@ class Journal:
     @property
     def damaged(self) -> Path:
         """Where a damaged file is set aside."""
-        return self._path.with_suffix(".damaged")
+        return self._path.with_suffix(DAMAGED_SUFFIX)
 
     def open(self) -> asyncio.Future[None]:
         """Open the file, make it, or set a damaged one aside; without a usable disk the memory has to do."""

@@ -19,7 +19,7 @@ from .certificate import Certificate
 from .clock import SYSTEM_CLOCK
 from .config import Config
 from .control import Control
-from .journal import Journal
+from .journal import FILE_NAME, Journal
 from .mjpeg import RESEND_S
 from .pairing import PressPairing
 from .ports import Camera, Clock, FaceFinder, Panel
@@ -54,7 +54,7 @@ async def serve(
     ConfigError, HardwareError or OSError for what the owner can mend.
     """
     storage = config.storage.path
-    journal = Journal(storage / "journal.sqlite")
+    journal = Journal(storage / FILE_NAME)
     bridge = Bridge(config, panel, camera, faces, journal, clock=clock)
     try:
         async with asyncio.TaskGroup() as tasks:

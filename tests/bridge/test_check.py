@@ -117,6 +117,12 @@ async def test_journal_that_cannot_be_written(bridge: RunningBridge, tmp_path: P
     assert "is the card full" in mistakes["journal"]
 
 
+async def test_damaged_journal_is_not_left_lying_about(bridge: RunningBridge, tmp_path: Path) -> None:
+    assert "delete it" not in (await found(bridge.config))["journal"].text
+    (tmp_path / "state" / "journal.damaged").touch()
+    assert "journal.damaged was damaged" in (await found(bridge.config))["journal"].text
+
+
 async def test_models_and_clock(tmp_path: Path) -> None:
     clock = FakeClock()
     clock.synchronized = False
@@ -135,6 +141,7 @@ async def test_address_that_nobody_reaches(bridge: RunningBridge, monkeypatch: p
     monkeypatch.setattr(check, "own_address", lambda: "::1")  # where the bridge does not listen
     mistakes = wrong(await found(everywhere(bridge)))
     assert f"does not answer at ::1, port {bridge.port}" in mistakes["network"]
+    assert "systemctl restart" in mistakes["network"]
 
     def no_network() -> str:
         raise OSError(101, "Network is unreachable")
