@@ -46,16 +46,20 @@ check_machine() {
 }
 
 install_packages() {
+    local package
     step "packages"
     export DEBIAN_FRONTEND=noninteractive
     "${apt[@]}" update || fail "the lists of packages cannot be read: is the Pi online, and is its time right (timedatectl)?"
-    "${apt[@]}" install --yes avahi-daemon python3-venv >/dev/null
+    "${apt[@]}" install --yes avahi-daemon python3-venv tzdata >/dev/null
     $python -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "Python 3.11 or newer is needed: install Raspberry Pi OS bookworm or newer"
-    # Raspberry Pi OS has its own lgpio; Debian has none.
-    if apt-cache show python3-lgpio &>/dev/null; then
-        "${apt[@]}" install --yes python3-lgpio >/dev/null
-    fi
+    # Raspberry Pi OS has its own lgpio, Debian has none. From trixie on the time zones that browsers call by an old name,
+    # such as Asia/Calcutta, have a package of their own; quiet hours need them.
+    for package in python3-lgpio tzdata-legacy; do
+        if apt-cache show $package &>/dev/null; then
+            "${apt[@]}" install --yes $package >/dev/null
+        fi
+    done
 }
 
 add_user() {

@@ -129,6 +129,9 @@ def try_program() -> None:
         code = re.search(r"[A-Z0-9]{4}-[A-Z0-9]{4}", output(COMMAND, "pair"))
         must(code is not None, "the running program gives a pairing code")
         must("Nobody is paired" in output(COMMAND, "clients"), "nobody is paired")
+    zones = "from zoneinfo import ZoneInfo; ZoneInfo('Europe/Kyiv'), ZoneInfo('Asia/Calcutta')"
+    zoned = subprocess.run(as_user(TARGET / "bin" / "python", "-c", zones), check=False)
+    must(zoned.returncode == 0, "time zones are known, those with old names too")
     checked = subprocess.run([COMMAND, "check"], capture_output=True, text=True, check=False)
     print(re.sub(r"(?s)\A.*\n\n", "", checked.stdout))
     stranger: list[str | Path] = [
