@@ -55,8 +55,7 @@ class Budget:
 
     async def async_load(self) -> None:
         """Go on where the last run ended, and with nothing when another month begins."""
-        if kept := await self._hass.async_add_executor_job(self._ledger.load):
-            self.usage.restore(kept)
+        self.usage.restore(await self._hass.async_add_executor_job(self._ledger.load))
         self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, self._async_close)
         async_track_time_interval(self._hass, self._maybe_new_month, LOOK_EVERY, cancel_on_shutdown=True)
 

@@ -77,7 +77,7 @@ async def test_calls_and_cost_are_shown_and_kept(hass: HomeAssistant, entry: Moc
     assert state(hass, COST).state == "0.003"
     assert state(hass, COST).attributes["unit_of_measurement"] == "USD"
     assert state(hass, COST).attributes["prices_of"] == "us-east-1"
-    assert ledger(hass).load() == MonthUsage("2026-11", {"SearchUsersByImage": 3})
+    assert ledger(hass).load() == [MonthUsage("2026-11", {"SearchUsersByImage": 3})]
 
 
 async def test_a_restart_goes_on_counting(hass: HomeAssistant, cloud: Cloud) -> None:

@@ -12,7 +12,7 @@ from custom_components.face_doorbell.recognition.errors import EngineUnavailable
 from custom_components.face_doorbell.recognition.gallery import Gallery
 from custom_components.face_doorbell.recognition.ledger import Ledger
 from custom_components.face_doorbell.recognition.rekognition import RekognitionEngine
-from custom_components.face_doorbell.recognition.usage import MonthUsage, Usage
+from custom_components.face_doorbell.recognition.usage import Usage
 from tests.fake_rekognition import paint
 from tests.recognition.conftest import SETTINGS
 from tests.recognition.killed import serve
@@ -31,7 +31,7 @@ async def live(root: Path, endpoint: str) -> None:
     """Start, and have some pictures with several faces recognized, whose calls are made at the same time."""
     kept = ledger(root)
     usage = Usage(keep=kept.save)
-    usage.restore(kept.load() or MonthUsage())
+    usage.restore(kept.load())
     usage.budget = BUDGET
     engine = RekognitionEngine(replace(SETTINGS, endpoint_url=endpoint), Rule(), usage)
     gallery = Gallery(root / "faces")

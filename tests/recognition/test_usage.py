@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from custom_components.face_doorbell.recognition.aws import AwsSettings
 from custom_components.face_doorbell.recognition.decision import Rule
 from custom_components.face_doorbell.recognition.errors import EngineUnavailableError, RecognitionError
 from custom_components.face_doorbell.recognition.gallery import Gallery
+from custom_components.face_doorbell.recognition.ledger import Ledger
 from custom_components.face_doorbell.recognition.prices import PRICES, cost
 from custom_components.face_doorbell.recognition.recognizer import Recognizer
 from custom_components.face_doorbell.recognition.rekognition import RekognitionEngine, check
@@ -109,12 +111,33 @@ async def test_many_at_once_do_not_share_the_last_cent(
 
 def test_what_was_kept_goes_on_in_the_same_month_only(clock: Clock) -> None:
     usage = Usage(clock)
-    usage.restore(MonthUsage("2026-11", {"CompareFaces": 7}))
+    usage.restore([MonthUsage("2026-11", {"CompareFaces": 7})])
     usage.reserve("CompareFaces")
     usage.reserve("ListFaces")
     assert usage.month == MonthUsage("2026-11", {"CompareFaces": 8})
-    usage.restore(MonthUsage("2026-10", {"CompareFaces": 7}))
+    usage.restore([MonthUsage("2026-10", {"CompareFaces": 7})])
     assert usage.month == MonthUsage("2026-11")
+
+
+@pytest.mark.parametrize("wrong", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2036, 2, 3, tzinfo=UTC)])
+def test_a_clock_that_is_wrong_for_a_while_forgets_no_call(
+    clock: Clock, tmp_path: Path, wrong: datetime
+) -> None:
+    """A machine without a clock of its own starts in 1970, and asks AWS before it has asked the network."""
+    ledger = Ledger(tmp_path / "usage.sqlite")
+    usage = Usage(clock, keep=ledger.save)
+    usage.budget = 0.003
+    right = clock.now
+    for clock.now in (right, right, wrong, right):
+        usage.reserve("CompareFaces")
+    again = Usage(clock)
+    again.restore(ledger.load())
+    again.budget = 0.003
+    for counted in (usage, again):
+        assert counted.month == MonthUsage("2026-11", {"CompareFaces": 3})
+        with pytest.raises(EngineUnavailableError, match="budget_spent"):
+            counted.reserve("CompareFaces")
+    ledger.close()
 
 
 def test_every_change_is_told() -> None:

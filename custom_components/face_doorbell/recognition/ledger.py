@@ -4,7 +4,7 @@ A save is one write to SQLite's log and waits for no disk (`synchronous=NORMAL`)
 at once, and a power cut as soon as `flush` has returned, for which nobody has to wait.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 import json
 import logging
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS usage (
     month TEXT PRIMARY KEY, calls TEXT NOT NULL, lifted INTEGER NOT NULL
 ) STRICT;
 """
-LAST: Final = "SELECT month, calls, lifted FROM usage ORDER BY month DESC LIMIT 1"
+ALL: Final = "SELECT month, calls, lifted FROM usage"  # one row a month
 SAVE: Final = "INSERT OR REPLACE INTO usage VALUES (?, ?, ?)"
 
 
@@ -37,8 +37,8 @@ class Ledger:
         self._connection: sqlite3.Connection | None = None
         self._failed = False
 
-    def load(self) -> MonthUsage | None:
-        """Return the last month that was kept, None when nothing can be read; a damaged file is set aside."""
+    def load(self) -> Sequence[MonthUsage]:
+        """Return all months that were kept, none when nothing can be read; a damaged file is set aside."""
         try:
             return self._with(self._read)
         except sqlite3.DatabaseError as err:
@@ -51,7 +51,7 @@ class Ledger:
                 path.unlink(missing_ok=True)
             if self._file.exists():
                 self._file.replace(damaged)
-            return None
+            return ()
 
     def save(self, usage: MonthUsage) -> None:
         """Keep a month as it is now."""
@@ -100,6 +100,6 @@ class Ledger:
         return connection
 
     @staticmethod
-    def _read(connection: sqlite3.Connection) -> MonthUsage | None:
-        row = connection.execute(LAST).fetchone()
-        return MonthUsage(row[0], json.loads(row[1]), bool(row[2])) if row else None
+    def _read(connection: sqlite3.Connection) -> Sequence[MonthUsage]:
+        rows = connection.execute(ALL).fetchall()
+        return [MonthUsage(month, json.loads(calls), bool(lifted)) for month, calls, lifted in rows]

@@ -1,7 +1,7 @@
 """The billed calls of a month, counted before they are made, and the budget that they must not exceed."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 import threading
@@ -48,12 +48,12 @@ class Usage:
         self._keep = keep
         self._keeping = threading.Lock()  # taken before the other one, which never waits for the disk
         self._lock = threading.Lock()
-        self._kept = MonthUsage()
+        self._months: dict[str, MonthUsage] = {}  # a clock that was wrong for a while must not lose one
 
-    def restore(self, kept: MonthUsage) -> None:
-        """Go on counting from what was kept."""
+    def restore(self, kept: Iterable[MonthUsage]) -> None:
+        """Go on counting from the months that were kept."""
         with self._lock:
-            self._kept = kept
+            self._months = {month.month: month for month in kept}
 
     @property
     def month(self) -> MonthUsage:
@@ -73,7 +73,7 @@ class Usage:
         """Let calls through for the rest of the month, whatever they cost; blocks, as all changes do."""
         with self._lock:
             month = self._this_month()
-            self._kept = MonthUsage(month.month, month.calls, lifted=True)
+            self._set(MonthUsage(month.month, month.calls, lifted=True))
         self._changed()
 
     def reserve(self, operation: str) -> None:
@@ -86,7 +86,7 @@ class Usage:
             after[operation] += 1
             if self.budget is not None and not month.lifted and cost(after) > self.budget + _ROUNDING:
                 raise EngineUnavailableError("budget_spent")
-            self._kept = MonthUsage(month.month, after, month.lifted)
+            self._set(MonthUsage(month.month, after, month.lifted))
         self._changed()
 
     def refund(self, operation: str) -> None:
@@ -97,7 +97,7 @@ class Usage:
             month = self._this_month()
             calls = Counter(month.calls)
             calls[operation] -= 1
-            self._kept = MonthUsage(month.month, +calls, month.lifted)
+            self._set(MonthUsage(month.month, +calls, month.lifted))
         self._changed()
 
     def _changed(self) -> None:
@@ -107,4 +107,7 @@ class Usage:
 
     def _this_month(self) -> MonthUsage:
         month = self._now().astimezone(UTC).strftime("%Y-%m")
-        return self._kept if self._kept.month == month else MonthUsage(month)
+        return self._months.get(month, MonthUsage(month))
+
+    def _set(self, usage: MonthUsage) -> None:
+        self._months[usage.month] = usage
