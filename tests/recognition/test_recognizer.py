@@ -213,6 +213,30 @@ async def test_start_makes_persons_those_of_home_assistant(
     assert ann.id not in str(cloud.state())
 
 
+@pytest.mark.parametrize("record", [b"{", b'{"schema": 2}', None])
+async def test_a_person_whose_record_is_lost_keeps_the_photos(
+    cloud: Cloud, gallery: Gallery, tmp_path: Path, record: bytes | None
+) -> None:
+    """As after a fault of the disk, or with an older version after a newer one."""
+    recognizer = await started(gallery)
+    (ann,) = recognizer.persons
+    await recognizer.close()
+    file = tmp_path / "faces" / "people" / ann.id / "person.json"
+    if record is None:
+        file.unlink()
+    else:
+        file.write_bytes(record)
+    half = file.parent / f"{'0' * 16}.jpg"
+    half.write_bytes(b"half a photo")
+
+    again = rekognition(SETTINGS, Gallery(tmp_path / "faces"))
+    await again.start({ann.id: "Ann"})
+    assert {photo.id for photo in again.person(ann.id).photos} == {photo.id for photo in ann.photos}
+    answer = await again.recognize(Picture(paint(0)))
+    assert [face.person_id for face in answer.faces] == [ann.id]
+    await again.close()
+
+
 async def test_start_without_aws_loses_nothing(cloud: Cloud, gallery: Gallery, tmp_path: Path) -> None:
     recognizer = await started(gallery)
     (ann,) = recognizer.persons

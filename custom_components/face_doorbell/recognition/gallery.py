@@ -10,6 +10,7 @@ thread. Where the disk fails it raises OSError.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 import hashlib
@@ -168,7 +169,7 @@ class Gallery:
         name = _normal(name)
         if not name:
             raise PersonError("person_name_empty")
-        if any(_key(person.name) == _key(name) for person in self._persons.values() if person.id != but):
+        if any(_key(person.name) == _key(name) for person in self.persons if person.id != but):
             raise PersonError("person_name_taken", name=name)
         return name
 
@@ -189,6 +190,23 @@ class Gallery:
                     {each: at for each, at in self._forgotten.items() if each != _digest(person.id)}
                 )
             self._persons[person.id] = person
+            return person
+
+    def bring_back(self, person_id: str, name: str) -> Person:
+        """Add a person whom Home Assistant names and the gallery does not know, with the photos that are still there.
+
+        A record that cannot be read is set aside. Raises PersonError as `add_person`.
+        """
+        with self._lock:
+            folder = self._people / person_id
+            if not folder.exists():
+                return self.add_person(name, (), person_id)
+            person = Person(person_id, self.check_name(name), tuple(_photos_without_record(folder)))
+            record = folder / "person.json"
+            with suppress(FileNotFoundError):
+                record.replace(folder / "person.damaged")
+            write_file(record, _dump(person))
+            self._persons[person_id] = person
             return person
 
     def add_photos(self, person_id: str, photos: Sequence[NewPhoto]) -> Person:
@@ -414,6 +432,13 @@ def _read_person(folder: Path) -> Person:
         if PHOTO_ID.fullmatch(photo_id)
     )
     return Person(data["id"], str(data["name"]), photos)
+
+
+def _photos_without_record(folder: Path) -> Iterator[Photo]:
+    """Yield the photos of a person whose record is lost, in the order in which they were added."""
+    for file in sorted(folder.glob("*.jpg"), key=lambda file: file.stat().st_mtime):
+        if photo_id(file.read_bytes()) == file.stem:  # whole, and nothing else than a photo
+            yield Photo(file.stem, datetime.fromtimestamp(int(file.stat().st_mtime), UTC))
 
 
 def _read_removed(file: Path) -> frozenset[str] | None:

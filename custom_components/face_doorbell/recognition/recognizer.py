@@ -78,8 +78,8 @@ class Recognizer:
     async def start(self, names: Mapping[str, str]) -> SyncReport:
         """Read the gallery, make its persons those of `names` (name by person id), and sync the engine.
 
-        A person who is not in `names` is removed, one who is not in the gallery is there without photos, but for
-        those who were removed (`forgotten`). When the
+        A person who is not in `names` is removed, one who is not in the gallery is there with the photos that lie
+        there, but for those who were removed (`forgotten`). When the
         engine cannot be reached this raises its error with the gallery in place: recognition answers from what the
         engine has, and `sync` tries again.
         """
@@ -216,7 +216,7 @@ class Recognizer:
                 continue
             try:
                 if person_id not in known:
-                    gallery.add_person(name, (), person_id)
+                    gallery.bring_back(person_id, name)
                 elif known[person_id] != name:
                     gallery.rename_person(person_id, name)
             except PersonError as err:
