@@ -17,7 +17,7 @@ from homeassistant.helpers.http import HomeAssistantView
 
 from .entries import recognition_entry
 from .recognition import images
-from .recognition.errors import PersonError
+from .recognition.errors import PersonError, PhotoRefusedError
 from .visits import VisitLog, VisitPictures
 
 NEVER_CHANGES: Final = "private, max-age=31536000, immutable"
@@ -119,9 +119,9 @@ class PersonPhotoView(HomeAssistantView):
             return _answer(None)
         try:
             photo = await entry.runtime_data.photo(person_id, photo_id)
-        except PersonError:
+            small = await self._hass.async_add_executor_job(images.thumbnail, photo, images.FACE_SIDE)
+        except PersonError, PhotoRefusedError:
             return _answer(None)
-        small = await self._hass.async_add_executor_job(images.thumbnail, photo, images.FACE_SIDE)
         return _answer(small, NOT_KEPT)
 
 

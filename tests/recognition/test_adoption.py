@@ -173,6 +173,12 @@ def packed(index: Any, files: dict[str, bytes] | None = None) -> io.BytesIO:
     return target
 
 
+def damaged(archive: bytes) -> bytes:
+    """Return an archive in which the first member, a compressed one, cannot be unpacked."""
+    start = archive.index(INDEX.encode()) + len(INDEX)
+    return archive[:start] + b"\xff" * 8 + archive[start + 8 :]
+
+
 def index(*persons: Any, **changes: Any) -> dict[str, Any]:
     return {"kind": KIND, "schema": SCHEMA, "persons": list(persons), **changes}
 
@@ -192,6 +198,11 @@ def index(*persons: Any, **changes: Any) -> dict[str, Any]:
             "gallery_file_too_large",
         ),
         (packed(index()).getvalue()[:-30], "gallery_file_unreadable"),
+        (damaged(packed(index()).getvalue()), "gallery_file_unreadable"),
+        (
+            packed(index(), {"é": b""}).getvalue().replace("é".encode(), b"\xff\xff"),
+            "gallery_file_unreadable",
+        ),
     ],
 )
 def test_what_is_no_export_is_refused(tmp_path: Path, content: bytes, key: str) -> None:

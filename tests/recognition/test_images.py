@@ -42,6 +42,13 @@ def huge_png(width: int, height: int) -> bytes:
     )
 
 
+def with_odd_exif(photo: bytes) -> bytes:
+    """Return a JPEG that lies on its side, and whose EXIF data have a text where a fraction belongs."""
+    entries = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack(">HHI4s", 0x011A, 2, 4, b"odd\0")
+    exif = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 2) + entries + bytes(4)
+    return photo[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + photo[2:]
+
+
 @pytest.mark.parametrize(
     ("content", "key"),
     [
@@ -82,6 +89,18 @@ def test_a_photo_of_a_phone_is_turned_upright_and_made_smaller() -> None:
     ready = opened(images.prepare(encode(Image.new("RGB", (4000, 3000), "red"), exif=exif)))
     assert ready.size == (1440, 1920)
     assert not ready.getexif()
+
+
+def test_odd_exif_data_refuse_no_photo() -> None:
+    lying = with_odd_exif(encode(Image.new("RGB", (90, 120))))
+    assert opened(images.prepare(lying)).size == (120, 90)
+
+
+@pytest.mark.parametrize("broken", [b"", b"no picture", photo("obama2")[:5000]])
+def test_a_broken_picture_is_refused_by_all_that_cuts_it(broken: bytes) -> None:
+    for use in (lambda: images.crop(broken, Box(0.1, 0.1, 0.5, 0.5)), lambda: images.thumbnail(broken, 80)):
+        with pytest.raises(PhotoRefusedError, match="photo_not_an_image"):
+            use()
 
 
 def test_a_photo_that_is_ready_stays_as_it_is() -> None:

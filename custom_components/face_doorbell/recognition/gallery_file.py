@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 import json
+import lzma
 from pathlib import Path
 from typing import Any, Final
 import zipfile
+import zlib
 
 from ..files import private_file
 from .errors import GalleryFileError, PersonError, PhotoRefusedError
@@ -26,6 +28,18 @@ INDEX: Final = "gallery.json"
 MAX_FILE_MB: Final = 1024  # of all that is in a file: 200 persons with 20 photos of 250 KB
 MAX_PERSONS: Final = 1000
 MAX_INDEX: Final = 8 * 1024 * 1024  # bytes: a thousand persons with all their photos take 2 MiB
+
+# What Python raises for a file that is none, or is damaged, or packed in a way that it does not know.
+BROKEN: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+)
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the same gallery gives the same file
 
@@ -59,7 +73,7 @@ class GalleryFile:
             raise PhotoRefusedError("photo_too_large", limit_mb=str(MAX_INPUT_MB))
         try:
             return self._archive.read(info)
-        except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError) as err:
+        except BROKEN as err:
             raise PhotoRefusedError("photo_not_an_image") from err
 
     def _index(self) -> Mapping[str, Any]:
@@ -68,7 +82,7 @@ class GalleryFile:
             raise GalleryFileError
         try:
             index = json.loads(self._archive.read(info))
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as err:
+        except BROKEN as err:
             raise GalleryFileError from err
         if not isinstance(index, dict) or index.get("kind") != KIND:
             raise GalleryFileError
@@ -81,7 +95,7 @@ def read_gallery(file: Path) -> GalleryFile:
     """Open a file; raises GalleryFileError, also when there is no such file."""
     try:
         return GalleryFile(zipfile.ZipFile(file))
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as err:
+    except BROKEN as err:
         raise GalleryFileError from err
 
 

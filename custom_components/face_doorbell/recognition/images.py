@@ -3,10 +3,12 @@
 Everything here blocks: call it from a worker thread.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..model import Box
 from .errors import PhotoRefusedError
@@ -20,7 +22,18 @@ MIN_SIDE: Final = 80  # px: Rekognition takes no smaller picture
 MAX_BYTES: Final = 5 * 1024 * 1024  # Rekognition's limit for image bytes
 QUALITIES: Final = (88, 75, 50, 25)  # the first that stays below the limit
 METADATA: Final = frozenset({"exif", "comment", "xmp", "photoshop", "icc_profile", "adobe", "flashpix"})
+BROKEN: Final = (UnidentifiedImageError, OSError, SyntaxError, ValueError)  # what Pillow raises
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
+# What makes a picture upright, by its EXIF orientation.
+TURNS: Final[Mapping[int, Image.Transpose]] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 THUMBNAIL_BYTES: Final = 15_000  # so that a page of them comes at once over a phone's connection
 FACE_SIDE: Final = 160  # px
 PICTURE_SIDE: Final = 320  # px
@@ -49,16 +62,26 @@ def prepare(photo: bytes) -> bytes:
             return photo if ready else _encode(upright)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
         raise PhotoRefusedError("photo_too_large", limit_mb=str(MAX_INPUT_MB)) from err
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as err:
+    except BROKEN as err:
+        raise PhotoRefusedError("photo_not_an_image") from err
+
+
+@contextmanager
+def _opened(jpeg: bytes) -> Iterator[Image.Image]:
+    """Open a picture of the bridge's or of ours; raises PhotoRefusedError `photo_not_an_image` when it is broken."""
+    try:
+        with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
+            yield image
+    except BROKEN as err:
         raise PhotoRefusedError("photo_not_an_image") from err
 
 
 def crop(jpeg: bytes, box: Box, least_face: int = MIN_FACE) -> tuple[bytes, Box]:
     """Cut one face out of an RGB JPEG, enlarged when it is smaller than `least_face` px.
 
-    Returns the part as a JPEG, and the box of the face within that part.
+    Returns the part as a JPEG, and the box of the face within that part. Raises PhotoRefusedError.
     """
-    with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
+    with _opened(jpeg) as image:
         across, down = box.width * CROP_MARGIN, box.height * CROP_MARGIN
         left, top = max(0.0, box.left - across), max(0.0, box.top - down)
         width = min(1.0, box.left + box.width + across) - left
@@ -80,14 +103,14 @@ def crop(jpeg: bytes, box: Box, least_face: int = MIN_FACE) -> tuple[bytes, Box]
 
 
 def size(jpeg: bytes) -> tuple[int, int]:
-    """Return width and height of a JPEG in pixels."""
-    with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
+    """Return width and height of a JPEG in pixels; raises PhotoRefusedError."""
+    with _opened(jpeg) as image:
         return image.size
 
 
 def thumbnail(jpeg: bytes, side: int) -> bytes:
-    """Return an RGB JPEG of at most `side` px and `THUMBNAIL_BYTES`."""
-    with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
+    """Return an RGB JPEG of at most `side` px and `THUMBNAIL_BYTES`; raises PhotoRefusedError."""
+    with _opened(jpeg) as image:
         image.draft("RGB", (2 * side, 2 * side))
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
         return _encode(image, THUMBNAIL_BYTES)
@@ -104,8 +127,9 @@ def _is_ready(image: Image.Image, photo: bytes) -> bool:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    turned = ImageOps.exif_transpose(image)
-    upright = turned.convert("RGB")
+    # Pillow's own way writes all EXIF data anew, which fails for what some cameras write, and is dropped anyway.
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    upright = (image if turn is None else image.transpose(turn)).convert("RGB")
     upright.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     return upright
 

@@ -1,5 +1,6 @@
 """Parts of the pictures of visits, made when somebody looks at them."""
 
+from contextlib import suppress
 from typing import Final
 
 from homeassistant.core import HomeAssistant, callback
@@ -8,13 +9,16 @@ from lru import LRU
 
 from ..const import DOMAIN
 from ..recognition import images
+from ..recognition.errors import PhotoRefusedError
 from .log import ChangeKind, VisitChange, VisitLog
 
 KEPT: Final = 256  # thumbnails of at most 15 KB: the pages that a household looks at again and again
 
 
 class VisitPictures:
-    """Faces and thumbnails of a visit log. Every method returns a JPEG, or None when there is no such picture or face.
+    """Faces and thumbnails of a visit log.
+
+    Every method returns a JPEG, or None when there is no such picture or face, or it is broken.
 
     A thumbnail has at most `images.THUMBNAIL_BYTES`.
     """
@@ -55,15 +59,18 @@ class VisitPictures:
         picture = await self._visits.async_picture(visit_id, visit.picture)
         if picture is None:
             return None
-        part, _ = await self._hass.async_add_executor_job(
-            images.crop, picture, visit.faces[index].box, least_face
-        )
-        return part
+        with suppress(PhotoRefusedError):
+            part, _ = await self._hass.async_add_executor_job(
+                images.crop, picture, visit.faces[index].box, least_face
+            )
+            return part
+        return None
 
     async def _shrink(self, key: tuple[str, str], picture: bytes, side: int) -> None:
-        small = await self._hass.async_add_executor_job(images.thumbnail, picture, side)
-        if key[0] in self._visits:
-            self._thumbnails[key] = small
+        with suppress(PhotoRefusedError):
+            small = await self._hass.async_add_executor_job(images.thumbnail, picture, side)
+            if key[0] in self._visits:
+                self._thumbnails[key] = small
 
     @callback
     def _changed(self, change: VisitChange) -> None:
