@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+import json
 from pathlib import Path
 import shutil
 from typing import Any
@@ -143,11 +144,18 @@ async def test_what_cannot_be_read_stays_and_hurts_nobody(
 ) -> None:
     stored = visit(dt_util.utcnow())
     await log.async_add(stored, {0: JPEG})
-    foreign = tmp_path / "visits" / "notes"
-    foreign.mkdir()
+    root = tmp_path / "visits"
+    (root / "notes").mkdir()
+    (root / "notes.txt").write_text("mine")
+    shutil.copytree(root / stored.visit_id, root / "copy")
+    for wrong in ({"embeddings": []}, {"at": "2026-11-01T12:00:00"}):
+        other = root / str(uuid4())
+        shutil.copytree(root / stored.visit_id, other)
+        record = json.loads((other / "visit.json").read_bytes())
+        (other / "visit.json").write_text(json.dumps({**record, "visit_id": other.name, **wrong}))
 
     assert kept(await load(hass, tmp_path)) == [stored]
-    assert foreign.exists()
+    assert len(list(root.iterdir())) == 6
 
 
 @pytest.mark.parametrize(

@@ -142,14 +142,21 @@ class Visit:
         return cls(
             **{
                 **data,
-                "at": datetime.fromisoformat(data["at"]),
+                "at": _time(data["at"]),
                 "outcome": Outcome(data["outcome"]) if data["outcome"] else None,
                 "faces": tuple(VisitFace(**{**face, "box": Box(**face["box"])}) for face in data["faces"]),
                 "more_rings": tuple(
-                    VisitRing(ring["ring_id"], datetime.fromisoformat(ring["at"]))
+                    VisitRing(ring["ring_id"], _time(ring["at"]))
                     for ring in data.get("more_rings", ())  # older visits had only one
                 ),
                 "pictures": tuple(VisitPicture(**picture) for picture in data["pictures"]),
                 "timings": Timings(**data["timings"]),
             }
         )
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError("a time without a zone is none")
+    return time

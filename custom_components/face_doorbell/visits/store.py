@@ -78,13 +78,20 @@ class VisitStore:
     def _read(self) -> Iterator[Stored]:
         for folder in self._root.iterdir():
             try:
-                record = json.loads((folder / _RECORD).read_bytes())
-                embeddings = [_unpack(packed) for packed in record.pop("embeddings")]
-                yield Stored(Visit.from_json(record), embeddings, _size(folder))
+                yield _read(folder)
             except (OSError, KeyError, TypeError, ValueError, AttributeError) as err:
                 _LOGGER.warning(
                     "Visit %s cannot be read and is left out: %s", folder.name, type(err).__name__
                 )
+
+
+def _read(folder: Path) -> Stored:
+    record = json.loads((folder / _RECORD).read_bytes())
+    embeddings = [_unpack(packed) for packed in record.pop("embeddings")]
+    visit = Visit.from_json(record)
+    if visit.visit_id != folder.name or len(embeddings) != len(visit.faces):
+        raise ValueError("it is a copy, or was written by another program")
+    return Stored(visit, embeddings, _size(folder))
 
 
 def _size(folder: Path) -> int:
