@@ -147,7 +147,8 @@ class Attendance:
 
     def _recognized(self, looks: Sequence[Look], names: Mapping[str, str]) -> Visit:
         counts = looks[-1]
-        answer = counts.recognition
+        # Who was removed while the engine was looking is nobody whom a visit may remember.
+        answer = counts.recognition.of_persons(names)
         seen = [_same(face.box, counts.shot.picture.faces or ()) for face in answer.faces]
         self._embeddings = [face.embedding if face else None for face in seen]
         return replace(
@@ -161,7 +162,7 @@ class Attendance:
                 VisitFace(
                     face.box,
                     face.person_id,
-                    names.get(face.person_id, face.person_id) if face.person_id else None,
+                    names[face.person_id] if face.person_id else None,
                     face.similarity,
                     by_bridge.quality if by_bridge else face.quality,
                 )

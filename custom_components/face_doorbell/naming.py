@@ -107,17 +107,18 @@ async def async_name_visitor(
     if known is None:
         recognizer.check_name(name or "")
     faces = _group(hass, FaceOfVisit(visit_id, face), whole=whole_group)
+    before = _face(hass, faces[0])  # the visit may be gone by the time the photos are judged
     photos, refused = await _photos(hass, faces, MAX_PHOTOS - len(known.photos) if known else MAX_PHOTOS)
     admit = partial(
         recognizer.gate.admit,
         person_id=known.id if known else None,
-        not_person=_face(hass, faces[0]).person_id,
+        not_person=before.person_id,
         force=force,
     )
     admitted = await _admit_usable(photos, admit, refused)
     enrol = partial(recognizer.add_photos, known.id) if known else partial(recognizer.enrol, name or "")
     person = await _enrol_usable(admitted, enrol, refused)
-    await _take_back(recognizer, _face(hass, faces[0]), unless=person)
+    await _take_back(recognizer, before, unless=person)
     # First the person, then the name: a visit does not keep the name of somebody who is not there.
     if known is None:
         async_add_person(hass, entry, person)

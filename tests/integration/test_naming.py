@@ -3,6 +3,9 @@
 from io import BytesIO
 from pathlib import Path
 import shutil
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
 
 import boto3
 from homeassistant.config_entries import ConfigEntry
@@ -19,13 +22,26 @@ from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.model import Embedding, Outcome
 from custom_components.face_doorbell.naming import MOST_PHOTOS
 from custom_components.face_doorbell.recognition.gallery import MAX_PHOTOS, NewPhoto
-from custom_components.face_doorbell.visits import VISITS, Visit, VisitFace, VisitLog
+from custom_components.face_doorbell.visits import VISITS, Retention, Visit, VisitFace, VisitLog, VisitPicture
 from tests.bridge.doubles import RunningBridge
 from tests.photos import photo, two_people
 from tests.recognition.conftest import BUCKET, Cloud
 
 from .flow_tools import options
-from .helpers import BOX, LAST_VISITOR, RECOGNIZED, VISITOR, state
+from .helpers import (
+    BOX,
+    LAST_VISITOR,
+    RECOGNIZED,
+    VISITOR,
+    ScriptedEngine,
+    add_doorbell,
+    add_recognition,
+    change,
+    known,
+    state,
+    until,
+    until_acked,
+)
 from .people import act, people, refused, ring, stored
 
 
@@ -395,6 +411,66 @@ async def test_a_wrong_match_becomes_a_stranger(
     await act(hass, "not_this_person", {"visit_id": first.visit_id})
     assert any_entry.runtime_data.person(barack["person_id"]).photos == ()
     assert (await ring(hass, seeing_bridge, "obama3")).outcome is Outcome.UNKNOWN
+
+
+async def test_a_visit_that_is_forgotten_while_it_is_named_leaves_a_person_whom_home_assistant_knows(
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    """Retention does not ask whether somebody is looking at a visit."""
+    visit = await ring(hass, seeing_bridge, "obama")
+    gate, log = entry.runtime_data.gate, hass.data[VISITS]
+    admit = gate.admit
+
+    async def slowly(*args: Any, **kwargs: Any) -> NewPhoto:
+        await log.async_set_retention(Retention(visits=0))
+        new: NewPhoto = await admit(*args, **kwargs)
+        return new
+
+    with patch.object(gate, "admit", slowly):
+        named = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Barack"})
+    assert (named["photos_added"], named["visits"]) == (1, [])
+    assert people(entry) == {named["person_id"]: "Barack"}
+    assert [person.id for person in entry.runtime_data.persons] == [named["person_id"]]
+
+
+async def test_a_visit_whose_picture_is_broken_is_named_without_a_photo(
+    hass: HomeAssistant, entry: ConfigEntry, hass_client: ClientSessionGenerator
+) -> None:
+    visit = Visit(
+        str(uuid4()),
+        "door",
+        dt_util.utcnow(),
+        outcome=Outcome.UNKNOWN,
+        faces=(VisitFace(BOX),),
+        pictures=(VisitPicture(0),),
+        picture=0,
+    )
+    await hass.data[VISITS].async_add(visit, {0: photo("obama")[:5000]})
+    client = await hass_client()
+    for part in ("thumbnails/0.jpg", "faces/0.jpg"):
+        assert (await client.get(f"/api/face_doorbell/visits/{visit.visit_id}/{part}")).status == 404
+    named = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Barack"})
+    assert (named["photos_added"], named["visits"]) == (0, [visit.visit_id])
+
+
+async def test_who_is_removed_while_being_recognized_is_a_stranger(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    await add_doorbell(hass, bridge)
+    engine = ScriptedEngine([(known("ann-1"), known("bob-1"))])
+    await add_recognition(hass, engine, {"ann-1": "Ann", "bob-1": "Bob"})
+    engine.go.clear()
+    with patch("custom_components.face_doorbell.engines.LocalEngine", return_value=engine):
+        async with change(hass, VISITOR) as visited:
+            bridge.press()
+            await until(lambda: engine.asked)
+            await act(hass, "remove_person", {"person": "Ann"})
+            engine.go.set()
+            visit_id = (await visited).attributes["visit_id"]
+    await until_acked(bridge)
+    ann, bob = stored(hass, visit_id).faces
+    assert (ann.person_id, ann.name, ann.similarity, bob.name) == (None, None, None, "Bob")
+    assert not any(b"ann-1" in content for content in files(hass).values())
 
 
 @pytest.mark.parametrize(

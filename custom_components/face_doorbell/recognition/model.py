@@ -1,7 +1,7 @@
 """What an engine is and what it answers."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from ..model import Box, Face, Outcome, Picture
@@ -53,6 +53,16 @@ class Recognition:
             return Outcome.NO_FACE
         known = any(face.person_id is not None for face in self.faces)
         return Outcome.RECOGNIZED if known else Outcome.UNKNOWN
+
+    def of_persons(self, person_ids: Container[str]) -> Recognition:
+        """Return the answer when there are no other persons than these: the faces of others are strangers'."""
+        faces = (
+            face
+            if face.person_id is None or face.person_id in person_ids
+            else FaceAnswer(face.box, None, None, quality=face.quality)
+            for face in self.faces
+        )
+        return replace(self, faces=tuple(faces))
 
 
 @dataclass(frozen=True, slots=True)
