@@ -30,6 +30,8 @@ _NAME_OF_ENTITY: Final[Config] = {"type": "entity"}  # without the door's name, 
 _NAME_OF_DEVICE: Final[Config] = {"type": "device"}
 _WIDE: Final[Config] = {"columns": "full"}
 _HALF: Final[Config] = {"columns": 6, "rows": 1}
+_ONE_COLUMN: Final[list[Config]] = [{"condition": "view_columns", "max": 1}]  # a phone
+_SEVERAL_COLUMNS: Final[list[Config]] = [{"condition": "view_columns", "min": 2}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +79,33 @@ def build_dashboard(
 
 
 def _view(door: Door, members: Sequence[Member], texts: Mapping[str, str]) -> Config:
+    """Return the view of a door: the visits stand beside all the rest where there is room, else right below the door.
+
+    The frontend's sidebar is a column of its own: what stands in it needs not be as high as what is beside it.
+    """
+    at_the_door = _Part(texts["at_the_door"], "mdi:doorbell-video", _live(door, texts))
     last_visitor = _Part(
         texts["last_visitor"], "mdi:account-box", _last_visitor(door), door.entities.get("recognized")
     )
-    sections = [
-        _section(_Part(texts["at_the_door"], "mdi:doorbell-video", _live(door, texts)), span=2),
-        _section(last_visitor),
-        _section(_Part(texts["visits"], "mdi:account-clock", _visits(door)), span=2),
-        _section(
-            _Part(texts["people"], "mdi:account-group", _people(members)),
-            _Part(texts["controls"], "mdi:tune-variant", _controls(door)),
-            _Part(texts["activity"], "mdi:format-list-bulleted", _activity(door)),
-            _Part(texts["health"], "mdi:heart-pulse", _health(door)),
-        ),
-    ]
+    activity = _Part(texts["activity"], "mdi:format-list-bulleted", _activity(door))
     return {
         "title": door.name,
         "path": door.device_id,
         "type": "sections",
         "max_columns": 3,
-        "dense_section_placement": True,
-        "sections": [section for section in sections if section],
+        "sections": [
+            *_section(at_the_door, column_span=2),
+            _visits(door, texts, _ONE_COLUMN),
+            *_section(last_visitor),
+            *_section(
+                _Part(texts["people"], "mdi:account-group", _people(members)),
+                _Part(texts["controls"], "mdi:tune-variant", _controls(door)),
+                _Part(texts["health"], "mdi:heart-pulse", _health(door)),
+            ),
+        ],
+        "sidebar": {
+            "sections": [_visits(door, texts, _SEVERAL_COLUMNS), *_section(activity)],
+        },
     }
 
 
@@ -113,10 +121,10 @@ def _people_view(texts: Mapping[str, str], admins: Sequence[str]) -> Config:
     }
 
 
-def _section(*parts: _Part, span: int = 1) -> Config | None:
-    """Return a section, None when nothing is in it."""
-    cards = [card for part in parts for card in _headed(part)]
-    return {"type": "grid", "column_span": span, "cards": cards} if cards else None
+def _section(*parts: _Part, **more: object) -> Iterator[Config]:
+    """Yield a section, unless nothing is in it."""
+    if cards := [card for part in parts for card in _headed(part)]:
+        yield {"type": "grid", "cards": cards, **more}
 
 
 def _headed(part: _Part) -> Iterator[Config]:
@@ -131,14 +139,6 @@ def _headed(part: _Part) -> Iterator[Config]:
 
 
 def _live(door: Door, texts: Mapping[str, str]) -> Iterator[Config]:
-    if doorbell := door.entities.get("doorbell"):
-        yield {
-            "type": "markdown",
-            "content": _banner(doorbell, door.entities.get("visitor"), texts),
-            # Not `show_empty: false`: a card that hides itself stops to listen, and never comes back.
-            "text_only": True,
-            "grid_options": _WIDE,
-        }
     if camera := door.entities.get("camera"):
         yield {
             "type": "picture-entity",
@@ -146,6 +146,15 @@ def _live(door: Door, texts: Mapping[str, str]) -> Iterator[Config]:
             "camera_view": "live",
             "show_name": False,
             "show_state": False,
+            "grid_options": _WIDE,
+        }
+    if doorbell := door.entities.get("doorbell"):
+        # Below the picture, which so stays where it is when somebody rings.
+        yield {
+            "type": "markdown",
+            "content": _banner(doorbell, door.entities.get("visitor"), texts),
+            # Not `show_empty: false`: a card that hides itself stops to listen, and never comes back.
+            "text_only": True,
             "grid_options": _WIDE,
         }
 
@@ -188,17 +197,21 @@ def _last_visitor(door: Door) -> Iterator[Config]:
                 {"condition": "state", "entity": picture, "state_not": ["unknown", "unavailable"]}
             ],
         }
-    yield from _tiles(door, ("last_visitor",), grid_options=_WIDE)
-    yield from _tiles(door, ("visitor",), state_content="state", grid_options=_WIDE)  # how long ago
+    yield from _tiles(door, ("last_visitor",))
+    yield from _tiles(door, ("visitor",), state_content="state")  # how long ago
 
 
-def _visits(door: Door) -> Iterator[Config]:
-    yield {
+def _visits(door: Door, texts: Mapping[str, str], visibility: Sequence[Config]) -> Config:
+    heading = {"type": "heading", "heading": texts["visits"], "icon": "mdi:account-clock"}
+    card = {
         "type": VISITS_CARD,
         "device_id": door.device_id,
         "limit": FIRST_VISITS,
         "grid_options": _WIDE,
+        # The cards of a section that is hidden are still at work.
+        "visibility": visibility,
     }
+    return {"type": "grid", "cards": [heading, card], "visibility": visibility}
 
 
 def _people(members: Sequence[Member]) -> Iterator[Config]:

@@ -17,7 +17,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator,
 
 from custom_components.face_doorbell.cards import FOLDER, PEOPLE_SCRIPT, SHARED_SCRIPT, VISITS_SCRIPT
 from custom_components.face_doorbell.const import DOMAIN
-from custom_components.face_doorbell.dashboard import Door, Member, build_dashboard
+from custom_components.face_doorbell.dashboard import VISITS_CARD, Door, Member, build_dashboard
 from custom_components.face_doorbell.model import Outcome
 from custom_components.face_doorbell.recognition.gate import Advice
 from custom_components.face_doorbell.sidebar import NO_SIDEBAR
@@ -71,7 +71,7 @@ async def shown(ws: Any) -> dict[str, Any] | None:
 
 def cards(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for view in config["views"]:
-        for section in view["sections"]:
+        for section in (*view["sections"], *view.get("sidebar", {}).get("sections", ())):
             yield from section["cards"]
 
 
@@ -276,7 +276,17 @@ async def test_without_our_javascript_there_are_still_camera_last_visitor_and_ac
 
 async def test_a_door_without_any_entity_is_no_error(hass: HomeAssistant) -> None:
     config = build_dashboard([Door("1", "Front door", {})], [], await texts(hass))
-    assert [card["type"] for card in cards(config)] == ["heading", "custom:face-doorbell-visits"]
+    assert {card["type"] for card in cards(config)} == {"heading", "custom:face-doorbell-visits"}
+
+
+async def test_the_visits_stand_once_beside_the_door_or_below_it(hass: HomeAssistant) -> None:
+    config = build_dashboard([Door("1", "Front door", {"camera": "camera.1"})], [], await texts(hass))
+    (view,) = config["views"]
+    below, beside = [card for card in cards({"views": [view]}) if card["type"] == VISITS_CARD]
+    assert below in view["sections"][1]["cards"]
+    assert beside in view["sidebar"]["sections"][0]["cards"]
+    assert below["visibility"] == [{"condition": "view_columns", "max": 1}]
+    assert beside["visibility"] == [{"condition": "view_columns", "min": 2}]
 
 
 @pytest.mark.parametrize("script", [VISITS_SCRIPT, PEOPLE_SCRIPT])

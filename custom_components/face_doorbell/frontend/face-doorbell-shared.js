@@ -32,7 +32,8 @@ button:hover { --tint: 24%; }
 ul { list-style: none; padding: 0; }
 img { background: var(--divider-color); object-fit: cover; border-radius: 12px; }
 .sub { color: var(--secondary-text-color); font-size: .9em; }
-.sub > * + *::before { content: " · "; }
+.sub > * { display: inline-block; }
+.sub > * + *::before { content: "\\a0· "; }
 .state { padding: 32px 16px; text-align: center; text-wrap: balance; color: var(--secondary-text-color); }
 .state button { margin-block-start: 12px; }
 .error { padding-inline-start: 8px; border-inline-start: 3px solid var(--error-color); }

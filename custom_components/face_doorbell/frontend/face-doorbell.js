@@ -1,12 +1,11 @@
-/** The visits card and the dashboard strategy of Face Doorbell. */
+/** The visits card of Face Doorbell: who was at the door. */
 
 // What is imported is as new as this: the version is behind the address.
-const { DOMAIN, DOUBT, HELP, ago, bdi, button, define, el, form, line, named, offer, reason, refusal, t, text, trouble } = await import(
+const { DOMAIN, DOUBT, ago, bdi, button, define, el, form, line, named, offer, reason, refusal, t, text, trouble } = await import(
   `./face-doorbell-shared.js${new URL(import.meta.url).search}`
 );
 
 const CARD = "face-doorbell-visits";
-const STRATEGY = "ll-strategy-dashboard-face-doorbell";
 
 const PAGE = 20;
 const TICK_MS = 30_000; // relative times are in minutes at their finest
@@ -17,12 +16,14 @@ const MARKS = { recognized: "✓", unknown: "?", no_face: "–", failed: "!" };
 
 const STYLE = `
 .end select { border-color: transparent; text-align: end; max-inline-size: 100%; }
-li { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 12px; padding: 10px 0; }
+ul { container-type: inline-size; }
+li { display: grid; grid-template-columns: auto 1fr auto; align-items: center; gap: 6px 10px; padding: 10px 0; }
 li + li { border-block-start: 1px solid var(--divider-color); }
-.faces { display: flex; gap: 4px; padding: 0; --tint: 0%; }
+.faces { grid-row: span 2; display: flex; flex-wrap: wrap; gap: 4px; max-inline-size: 126px; padding: 0; --tint: 0%; }
 .faces > * { inline-size: 60px; block-size: 60px; border-radius: 14px; background: var(--divider-color); }
 .faces .none { display: grid; place-items: center; font-size: 22px; color: var(--secondary-text-color); }
-.text { flex: 1 1 110px; min-inline-size: 0; display: grid; gap: 6px; }
+li > .wrap { align-self: end; }
+li > .sub { grid-area: 2 / 2; align-self: start; }
 .chip { display: inline-flex; align-items: center; gap: 6px; padding-block: 3px; padding-inline: 4px 10px; border-radius: 99px;
   font-weight: 500; overflow-wrap: anywhere; }
 .chip > b { flex: none; display: grid; place-items: center; inline-size: 20px; block-size: 20px; border-radius: 50%; font-size: 13px;
@@ -31,9 +32,15 @@ li + li { border-block-start: 1px solid var(--divider-color); }
 .unknown { --hue: var(--warning-color, #ffa600); }
 .no_face { --hue: var(--secondary-text-color); }
 .failed { --hue: var(--error-color, #db4437); }
-.acts { margin-inline-start: auto; }
-.acts .quiet { max-inline-size: 9em; text-align: end; font-size: .9em; overflow-wrap: anywhere; }
-.acts button { padding-inline: 10px; }
+.acts { grid-area: 1 / 3 / 3; }
+.acts:has(:nth-child(2)) { grid-area: 3 / 1 / 3 / 4; }
+@container (inline-size < 360px) {
+  li > .wrap { grid-area: 1 / 2 / 2 / 4; }
+  .acts { grid-area: 2 / 3; margin-block-start: -6px; }
+}
+.acts button { padding-inline: 8px; overflow-wrap: anywhere; }
+.acts .quiet { text-align: end; font-size: .9em; }
+.quiet:only-child { max-inline-size: 9em; }
 .end img { vertical-align: middle; inline-size: 28px; block-size: 28px; border-radius: 8px; margin-inline-end: 8px; }
 .more { inline-size: 100%; margin-block-start: 8px; }
 .who { inline-size: 128px; block-size: 128px; border-radius: 24px; justify-self: center; }
@@ -228,7 +235,8 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
       "li",
       {},
       this.#thumbnails(visit),
-      el("div", { class: "text" }, el("div", { class: "wrap" }, this.#chips(visit)), this.#about(visit)),
+      el("div", { class: "wrap" }, this.#chips(visit)),
+      this.#about(visit),
       this.hass.user.is_admin && el("div", { class: "end acts" }, this.#corrections(visit)),
     );
   }
@@ -403,26 +411,10 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   }
 };
 
-const makeStrategy = () => class FaceDoorbellStrategy extends HTMLElement {
-  static noEditor = true;
-
-  static generate(_config, hass) {
-    return hass.callWS({ type: `${DOMAIN}/dashboard` });
-  }
-};
-
 define(CARD, makeCard);
-define(STRATEGY, makeStrategy);
 
 offer(CARD, "Face Doorbell: visits", "Who was at the door, newest first. Say who strangers are.", (entity, hass) => {
   // The device of a person, and that of the recognition, have no camera.
   const beside = Object.values(hass.entities).filter((each) => each.device_id === entity.device_id);
   return beside.some((each) => each.entity_id.startsWith("camera.")) && { device_id: entity.device_id };
-});
-(window.customStrategies ??= []).push({
-  type: "face-doorbell",
-  strategyType: "dashboard",
-  name: "Face Doorbell",
-  description: "Live picture, visits and people, for each door.",
-  documentationURL: HELP,
 });
