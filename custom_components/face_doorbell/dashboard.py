@@ -139,7 +139,8 @@ def _headed(part: _Part) -> Iterator[Config]:
 
 
 def _live(door: Door, texts: Mapping[str, str]) -> Iterator[Config]:
-    if camera := door.entities.get("camera"):
+    camera, doorbell = door.entities.get("camera"), door.entities.get("doorbell")
+    if camera:
         yield {
             "type": "picture-entity",
             "entity": camera,
@@ -147,8 +148,12 @@ def _live(door: Door, texts: Mapping[str, str]) -> Iterator[Config]:
             "show_name": False,
             "show_state": False,
             "grid_options": _WIDE,
+            "visibility": [_is_there(camera)],  # it would be a blank box
         }
-    if doorbell := door.entities.get("doorbell"):
+        connected = [_is_there(doorbell)] if doorbell else []
+        yield _trouble(texts["no_picture"], _is_lost(camera), *connected)
+    if doorbell:
+        yield _trouble(texts["offline"], _is_lost(doorbell))
         # Below the picture, which so stays where it is when somebody rings.
         yield {
             "type": "markdown",
@@ -157,6 +162,25 @@ def _live(door: Door, texts: Mapping[str, str]) -> Iterator[Config]:
             "text_only": True,
             "grid_options": _WIDE,
         }
+
+
+def _is_there(entity: str) -> Config:
+    return {"condition": "state", "entity": entity, "state_not": "unavailable"}
+
+
+def _is_lost(entity: str) -> Config:
+    return {"condition": "state", "entity": entity, "state": "unavailable"}
+
+
+def _trouble(text: str, *when: Config) -> Config:
+    """Return a card that says what is wrong, while it is."""
+    return {
+        "type": "markdown",
+        "content": f'<ha-alert alert-type="error">{text}</ha-alert>',
+        "text_only": True,
+        "grid_options": _WIDE,
+        "visibility": when,
+    }
 
 
 def _banner(doorbell: str, visitor: str | None, texts: Mapping[str, str]) -> str:

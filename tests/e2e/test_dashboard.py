@@ -28,6 +28,9 @@ from .conftest import (
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DOORBELL = "event.front_door_doorbell"
+CAMERA = "camera.front_door_camera"
+
+SCREENS = ((1920, 1080), (1366, 768), (1280, 800), (1024, 768), (768, 1024), (390, 844))
 
 TRANSLATIONS = REPOSITORY / "custom_components" / "face_doorbell" / "translations"
 PLACEHOLDER = re.compile(r"{(\w+)}")
@@ -49,6 +52,73 @@ async def test_it_shows_the_door_and_the_visits_without_any_error(
     await picture(page, name)
     assert await page.locator("hui-error-card").count() == 0
     assert ours(errors) == []
+    await page.context.close()
+
+
+async def test_who_was_at_the_door_is_seen_without_scrolling_on_every_screen(house: House) -> None:
+    page = await house.page()
+    card = await open_dashboard(house, page)
+    live = page.locator("hui-picture-entity-card").first
+    for width, height in SCREENS:
+        await page.set_viewport_size({"width": width, "height": height})
+        await expect(card).to_have_count(1)
+        for part in (live, card.locator("li").first, card.locator("li").nth(2)):
+            await expect(part).to_be_in_viewport(ratio=0.99)
+        await page.screenshot(path=SCREENSHOTS / f"screen-{width}.png")
+        rows = await card.locator("li").all()
+        assert await card.evaluate("(card) => card.scrollWidth <= card.clientWidth")
+        assert max([(await row.bounding_box() or {})["height"] for row in rows]) < 110
+    await page.context.close()
+
+
+async def test_a_camera_that_is_lost_leaves_a_word_and_no_blank_box(house: House) -> None:
+    page = await house.page()
+    await open_dashboard(house, page)
+    picture_of_now = page.locator("hui-picture-entity-card img").first
+    lost = page.get_by_text("The camera gives no picture.")
+    await expect(picture_of_now).to_be_visible()
+    await expect(lost).to_have_count(0)
+    before = await house.home.get(f"/api/states/{CAMERA}")
+    await house.home.post(f"/api/states/{CAMERA}", {**before, "state": "unavailable"})
+    await expect(lost).to_be_visible()
+    await expect(page.locator("hui-picture-entity-card")).to_have_count(1)  # that of the last visitor
+    await house.home.post(f"/api/states/{CAMERA}", before)
+    await expect(lost).to_have_count(0)
+    await expect(page.locator("hui-picture-entity-card")).to_have_count(2)
+    await page.context.close()
+
+
+async def test_numbers_are_as_the_language_writes_them(house: House) -> None:
+    page = await house.page(locale="de-DE")
+    card = await open_dashboard(house, page)
+    await card.locator("li", has_text=KNOWN).first.get_by_role("button", name="Vergrößern").click()
+    await expect(dialog(page)).to_contain_text(re.compile(rf"{KNOWN}: Ähnlichkeit \d+(,\d)? %"))
+    await page.context.close()
+
+
+async def test_it_reads_from_right_to_left_but_pictures_do_not(house: House) -> None:
+    page = await house.page(locale="he", viewport=PHONE)
+    card = await open_dashboard(house, page)
+    row = card.locator("li", has_text=KNOWN).first
+    face, words = await row.locator(".faces").bounding_box(), await row.locator(".chip").bounding_box()
+    assert face
+    assert words
+    assert words["x"] + words["width"] <= face["x"]
+    assert await card.evaluate("(card) => card.scrollWidth <= card.clientWidth")
+    await picture(page, "right-to-left")
+    await row.get_by_role("button", name="Enlarge").click()
+    shown = dialog(page)
+    title = await shown.get_by_role("heading").bounding_box()
+    close = await shown.get_by_role("button", name="Close").bounding_box()
+    assert title
+    assert close
+    assert close["x"] < title["x"]
+    await expect(shown.locator(".frame img")).to_have_js_property("complete", value=True)
+    box, frame = await shown.locator(".box").bounding_box(), await shown.locator(".frame").bounding_box()
+    assert box
+    assert frame
+    left = await shown.locator(".box").evaluate("(box) => parseFloat(box.style.left) / 100")
+    assert box["x"] - frame["x"] == pytest.approx(left * frame["width"], abs=2)
     await page.context.close()
 
 

@@ -235,7 +235,8 @@ async def test_the_banner_says_who_it_is_and_goes_away_by_itself(
     ws = await hass_ws_client(hass)
     config = await shown(ws)
     assert config
-    (banner,) = (card["content"] for card in cards(config) if card["type"] == "markdown")
+    markdown = (card for card in cards(config) if card["type"] == "markdown")
+    (banner,) = (card["content"] for card in markdown if "visibility" not in card)
     # As a markdown card does it.
     await ws.send_json_auto_id({"type": "render_template", "template": banner, "report_errors": True})
     assert (await ws.receive_json())["success"]
@@ -272,6 +273,36 @@ async def test_without_our_javascript_there_are_still_camera_last_visitor_and_ac
     assert pictures == {CAMERA, "image.front_door_last_visitor"}
     (activity,) = (card for card in plain if card["type"] == "logbook")
     assert activity["target"]["entity_id"] == [DOORBELL, VISITOR, LAST_VISITOR]
+
+
+async def test_instead_of_a_blank_picture_it_says_what_is_lost(hass: HomeAssistant) -> None:
+    camera, doorbell = "camera.1", "event.1"
+    door = Door("1", "Front door", {"camera": camera, "doorbell": doorbell})
+    words = await texts(hass)
+    config = build_dashboard([door], [], words)
+
+    def seen(**states: str) -> list[str]:
+        """What of the door's first section is to be seen in these states."""
+        return [
+            card.get("content", card["type"])
+            for card in config["views"][0]["sections"][0]["cards"]
+            if all(
+                (states[each["entity"]] == each["state"])
+                if "state" in each
+                else (states[each["entity"]] != each["state_not"])
+                for each in card.get("visibility", ())
+            )
+            and "now()" not in card.get("content", "")
+        ]
+
+    for states, expected in (
+        ({camera: "idle", doorbell: "unknown"}, "picture-entity"),
+        ({camera: "unavailable", doorbell: "unknown"}, words["no_picture"]),
+        ({camera: "unavailable", doorbell: "unavailable"}, words["offline"]),
+    ):
+        heading, shown = seen(**states)
+        assert heading == "heading"
+        assert expected in shown
 
 
 async def test_a_door_without_any_entity_is_no_error(hass: HomeAssistant) -> None:

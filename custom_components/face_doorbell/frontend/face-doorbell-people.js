@@ -19,7 +19,7 @@ h3 { font-size: 1rem; }
 .person > :first-child { object-position: top; flex: none; inline-size: 76px; block-size: 76px; border-radius: 16px; }
 .person .none { display: grid; place-items: center; font-size: 28px; background: var(--divider-color); color: var(--secondary-text-color); }
 .person .text { display: grid; gap: 4px; min-inline-size: 0; }
-.advice { color: var(--primary-text-color); font-size: .9em; padding-inline-start: 8px; border-inline-start: 3px solid var(--warning-color, #ffa600); }
+.advice { unicode-bidi: plaintext; color: var(--primary-text-color); font-size: .9em; padding-inline-start: 8px; border-inline-start: 3px solid var(--warning-color); }
 .photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 10px; }
 .photos li { display: grid; gap: 2px; }
 .photos img { inline-size: 100%; aspect-ratio: 1; object-position: top; }
@@ -41,7 +41,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
   static style = STYLE;
 
   static getConfigForm() {
-    return form([{ name: "title", selector: { text: {} } }]);
+    return form();
   }
 
   #people = [];
@@ -287,7 +287,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
   /** Let a photo be judged, show what came of it, and let a doubt or a choice of faces be answered. */
   async #try(image, send) {
     const shown = this.#shown;
-    const said = el("span", { aria: { busy: "true" } }, t("photo_checking"));
+    const said = el("p", { aria: { busy: "true" } }, t("photo_checking"));
     const answers = el("div", { class: "wrap" });
     shown.results.prepend(el("li", {}, image, el("div", {}, said, answers)));
     const judge = async (choice) => {

@@ -10,6 +10,8 @@ export const HELP = "https://github.com/face-doorbell/face-doorbell#visits-on-a-
 
 const SIGNED_S = 600; // an address that was copied is soon worth nothing; pictures load at once
 
+const TICK_MS = 30_000; // relative times are in minutes at their finest
+
 /** What the gate for photos doubts and an administrator may overrule. */
 export const DOUBT = "photo_looks_like";
 
@@ -22,6 +24,8 @@ h2 { font-size: 1.25rem; }
 select, input, button { font: inherit; color: var(--primary-text-color); min-block-size: 44px; box-sizing: border-box; border-radius: 12px; }
 select, input[type=text] { background: var(--card-background-color); border: 1px solid var(--secondary-text-color); padding: 0 12px; min-inline-size: 0; }
 button { border: 1px solid transparent; padding: 4px 14px; cursor: pointer; font-weight: 500; }
+/* Texts that are not translated read in their own direction. */
+button, p, li, .state { unicode-bidi: plaintext; }
 button, .tinted { background: color-mix(in srgb, var(--hue, var(--primary-color)) var(--tint, 14%), transparent); }
 button:hover { --tint: 24%; }
 .main { --tint: 34%; }
@@ -32,8 +36,9 @@ button:hover { --tint: 24%; }
 ul { list-style: none; padding: 0; }
 img { background: var(--divider-color); object-fit: cover; border-radius: 12px; }
 .sub { color: var(--secondary-text-color); font-size: .9em; }
-.sub > * { display: inline-block; }
-.sub > * + *::before { content: "\\a0· "; }
+.sub { overflow: clip; }
+.sub > span { display: inline-block; position: relative; inset-inline-start: -.8em; }
+.sub > span::before { content: "·"; display: inline-block; inline-size: .8em; text-align: center; }
 .state { padding: 32px 16px; text-align: center; text-wrap: balance; color: var(--secondary-text-color); }
 .state button { margin-block-start: 12px; }
 .error { padding-inline-start: 8px; border-inline-start: 3px solid var(--error-color); }
@@ -42,7 +47,7 @@ img { background: var(--divider-color); object-fit: cover; border-radius: 12px; 
 [hidden] { display: none !important; }
 dialog { padding: 20px; border: 0; box-sizing: border-box; inline-size: 720px;
   max-inline-size: calc(100vw - 24px); max-block-size: calc(100dvh - 24px); line-height: 1.5; border-radius: var(--ha-dialog-border-radius, 24px);
-  color: var(--primary-text-color); background: var(--ha-dialog-surface-background, var(--card-background-color, #fff)); }
+  color: var(--primary-text-color); background: var(--ha-dialog-surface-background, var(--card-background-color)); }
 dialog.small { inline-size: 440px; }
 dialog::backdrop { background: rgb(0 0 0 / .6); }
 form, .stack { display: grid; gap: 14px; min-inline-size: 0; }
@@ -69,13 +74,13 @@ export function button(text, onclick, props = {}) {
   return el("button", { type: "button", onclick, ...props }, text);
 }
 
-/** Make a line of parts; those that are missing are left out. */
-export const line = (...parts) => el("div", { class: "sub" }, parts.filter(Boolean).map((part) => el("span", {}, part)));
+/** Make a line of parts; those that are missing are left out. Each keeps its own direction of reading. */
+export const line = (...parts) => el("div", { class: "sub" }, parts.filter(Boolean).map((part) => el("span", {}, bdi(part))));
 
 /** Make the place for an error. */
 export const trouble = () => el("p", { class: "error", role: "alert" });
 
-/** What people have named keeps its own direction of reading. */
+/** What people have named, or what is not translated, keeps its own direction of reading. */
 export const bdi = (name) => el("bdi", {}, name);
 
 /** Say how long ago something was, as the user's language does. */
@@ -109,7 +114,7 @@ export const refusal = ({ reason: translation_key, details: translation_placehol
 /** Say what went wrong, in the user's language where the integration has told it. */
 export function reason(error) {
   const told = error.translation_domain === DOMAIN && text(`exceptions.${error.translation_key}.message`, error.translation_placeholders);
-  return told || (error.message ?? String(error));
+  return told || error.message || String(error);
 }
 
 // The dialog stands beside the cards: Home Assistant makes them anew whenever the dashboard changes, as by a new person.
@@ -129,6 +134,7 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
   started = false;
   dialog = dialog;
   #unsubscribe;
+  #timer;
   #load = 0; // the number of the last load; what an older one brings is thrown away
 
   setConfig(config) {
@@ -156,6 +162,7 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
 
   connectedCallback() {
     alive.add(this);
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
     if (this.#hass) this.#start();
   }
 
@@ -163,7 +170,17 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
     this.started = false;
     this.#hass?.connection.removeEventListener("ready", this.reload);
     alive.delete(this);
+    clearInterval(this.#timer);
     this.#stopListening();
+  }
+
+  #tick() {
+    for (const time of this.shadowRoot?.querySelectorAll("time") ?? []) time.textContent = ago(time.dateTime, this.language);
+  }
+
+  /** When something was, relative to now for as long as it is shown. */
+  since(at) {
+    return el("time", { dateTime: at }, ago(at, this.language));
   }
 
   async #start() {
@@ -190,8 +207,8 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
 
   /** Listen to visits, then load: nothing is missed in between. */
   reload = async () => {
-    const load = ++this.#load;
-    const current = () => load === this.#load && this.started;
+    this.#load++;
+    const current = this.loaded;
     try {
       this.#stopListening();
       const unsubscribe = await this.#hass.connection.subscribeMessage(
@@ -211,7 +228,7 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
   /** A function that tells whether what was loaded before is still what is wanted. */
   get loaded() {
     const load = this.#load;
-    return () => load === this.#load;
+    return () => load === this.#load && this.started;
   }
 
   #stopListening() {
@@ -234,7 +251,7 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
   }
 
   fail(error) {
-    this.say(el("div", { role: "alert" }, t("failed", { error: reason(error) })), button(t("retry"), this.reload));
+    this.say(el("p", { role: "alert" }, t("failed", { error: reason(error) })), button(t("retry"), this.reload));
   }
 
   moment(at) {
@@ -258,6 +275,7 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
     if (!host.isConnected) document.body.append(host);
     style.textContent = STYLE + this.constructor.style;
     dialog.className = className;
+    dialog.dir = getComputedStyle(this).direction;
     dialog.replaceChildren(...content.filter(Boolean));
     if (!dialog.open) dialog.showModal();
   }
@@ -308,9 +326,9 @@ export function offer(type, name, description, suggest) {
   (window.customCards ??= []).push({ type, name, description, documentationURL: HELP, getEntitySuggestion });
 }
 
-/** The label of a field of the visual editor: a text of ours, or Home Assistant's own word. */
-export const form = (schema) => ({
-  schema,
+/** A visual editor: a title and more. Labels are texts of ours, or Home Assistant's own words. */
+export const form = (...more) => ({
+  schema: [{ name: "title", selector: { text: {} } }, ...more],
   computeLabel: ({ name }, words) =>
     t(`option_${name}`) || words(`ui.panel.lovelace.editor.card.generic.${name}`) || name,
   computeHelper: ({ name }) => t(`option_${name}_hint`),

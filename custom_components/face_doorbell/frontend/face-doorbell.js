@@ -1,37 +1,36 @@
 /** The visits card of Face Doorbell: who was at the door. */
 
 // What is imported is as new as this: the version is behind the address.
-const { DOMAIN, DOUBT, ago, bdi, button, define, el, form, line, named, offer, reason, refusal, t, text, trouble } = await import(
+const { DOMAIN, DOUBT, bdi, button, define, el, form, line, named, offer, reason, refusal, t, text, trouble } = await import(
   `./face-doorbell-shared.js${new URL(import.meta.url).search}`
 );
 
 const CARD = "face-doorbell-visits";
 
 const PAGE = 20;
-const TICK_MS = 30_000; // relative times are in minutes at their finest
 const MOST_LIVE = 200; // rows that live updates may grow the list to: a tablet on the wall runs for months
 const MOST_NAMES = 12; // that are offered for a tap; beyond them typing is faster
 
 const MARKS = { recognized: "✓", unknown: "?", no_face: "–", failed: "!" };
 
 const STYLE = `
-.end select { border-color: transparent; text-align: end; max-inline-size: 100%; }
+.end select { border-color: transparent; field-sizing: content; max-inline-size: 100%; }
 ul { container-type: inline-size; }
 li { display: grid; grid-template-columns: auto 1fr auto; align-items: center; gap: 6px 10px; padding: 10px 0; }
 li + li { border-block-start: 1px solid var(--divider-color); }
-.faces { grid-row: span 2; display: flex; flex-wrap: wrap; gap: 4px; max-inline-size: 126px; padding: 0; --tint: 0%; }
-.faces > * { inline-size: 60px; block-size: 60px; border-radius: 14px; background: var(--divider-color); }
+button.faces { grid-row: span 2; display: flex; flex-wrap: wrap; gap: 4px; max-inline-size: 126px; padding: 0; --tint: 0%; }
+.faces > * { inline-size: 60px; aspect-ratio: 1; border-radius: 14px; background: var(--divider-color); }
 .faces .none { display: grid; place-items: center; font-size: 22px; color: var(--secondary-text-color); }
 li > .wrap { align-self: end; }
 li > .sub { grid-area: 2 / 2; align-self: start; }
 .chip { display: inline-flex; align-items: center; gap: 6px; padding-block: 3px; padding-inline: 4px 10px; border-radius: 99px;
   font-weight: 500; overflow-wrap: anywhere; }
-.chip > b { flex: none; display: grid; place-items: center; inline-size: 20px; block-size: 20px; border-radius: 50%; font-size: 13px;
+.chip > b { flex: none; display: grid; place-items: center; inline-size: 20px; aspect-ratio: 1; border-radius: 50%; font-size: 13px;
   color: #000; background: var(--hue); }
-.recognized { --hue: var(--success-color, #43a047); }
-.unknown { --hue: var(--warning-color, #ffa600); }
+.recognized { --hue: var(--success-color); }
+.unknown { --hue: var(--warning-color); }
 .no_face { --hue: var(--secondary-text-color); }
-.failed { --hue: var(--error-color, #db4437); }
+.failed { --hue: var(--error-color); }
 .acts { grid-area: 1 / 3 / 3; }
 .acts:has(:nth-child(2)) { grid-area: 3 / 1 / 3 / 4; }
 @container (inline-size < 360px) {
@@ -41,10 +40,10 @@ li > .sub { grid-area: 2 / 2; align-self: start; }
 .acts button { padding-inline: 8px; overflow-wrap: anywhere; }
 .acts .quiet { text-align: end; font-size: .9em; }
 .quiet:only-child { max-inline-size: 9em; }
-.end img { vertical-align: middle; inline-size: 28px; block-size: 28px; border-radius: 8px; margin-inline-end: 8px; }
+.end img { font-size: 0; vertical-align: middle; inline-size: 28px; aspect-ratio: 1; border-radius: 8px; margin-inline: 4px; }
 .more { inline-size: 100%; margin-block-start: 8px; }
-.who { inline-size: 128px; block-size: 128px; border-radius: 24px; justify-self: center; }
-.frame { position: relative; border-radius: 12px; overflow: hidden; line-height: 0; inline-size: 100%; margin-inline: auto; }
+.who { inline-size: 128px; aspect-ratio: 1; border-radius: 24px; justify-self: center; }
+.frame { position: relative; border-radius: 12px; overflow: hidden; line-height: 0; inline-size: 100%; margin: auto; }
 .frame img { inline-size: 100%; aspect-ratio: auto 16 / 9; }
 .box { position: absolute; border: 2px solid var(--hue); border-radius: 8px; line-height: 1.4; }
 .box bdi { position: absolute; inset-block-start: 100%; inset-inline-start: -2px; padding: 0 6px; border-radius: 6px; white-space: nowrap;
@@ -61,11 +60,10 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   static style = STYLE;
 
   static getConfigForm() {
-    return form([
-      { name: "title", selector: { text: {} } },
+    return form(
       { name: "device_id", selector: { device: { integration: DOMAIN, entity: { domain: "camera" } } } },
       { name: "limit", selector: { number: { min: 1, max: 100, mode: "box" } } },
-    ]);
+    );
   }
 
   #filter = "all";
@@ -73,21 +71,10 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   #before = null;
   #people = {};
   #rows = new Map();
-  #timer;
   #parts = {};
 
   getCardSize() {
     return 6;
-  }
-
-  connectedCallback() {
-    super.connectedCallback();
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    clearInterval(this.#timer);
   }
 
   /** The words that the entities have for what came of a visit. */
@@ -98,7 +85,7 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   get wanted() {
     const wanted = { all: {}, unknown: { outcome: "unknown" }, missed: { missed: true } }[this.#filter];
     const door = this.config.device_id;
-    return { ...(door ? { device_id: door } : {}), ...(wanted ?? { person_id: this.#filter }) };
+    return { ...(door && { device_id: door }), ...(wanted ?? { person_id: this.#filter }) };
   }
 
   async load(current) {
@@ -175,8 +162,7 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
 
   #show(fresh = null) {
     const { filter, list, more } = this.#parts;
-    const choices = [["all", t("all")], ["unknown", t("unknown")], ["missed", t("missed")]];
-    choices.push(...this.#known());
+    const choices = [["all", t("all")], ["unknown", t("unknown")], ["missed", t("missed")], ...this.#known()];
     const options = JSON.stringify(choices);
     if (filter.dataset.options !== options) {
       filter.dataset.options = options;
@@ -186,36 +172,35 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
     const rows = new Map();
     for (const visit of this.#visits) {
       const version = JSON.stringify(visit);
-      const old = this.#rows.get(visit.visit_id);
-      const row = old?.version === version ? old.row : this.#row(visit);
+      let row = this.#rows.get(visit.visit_id);
+      if (row?.version !== version) row = Object.assign(this.#row(visit), { version });
       if (visit.visit_id === fresh) row.className = "new";
-      rows.set(visit.visit_id, { version, row });
+      rows.set(visit.visit_id, row);
     }
     const refocus = this.#refocus(rows);
     this.#rows = rows;
-    this.#arrange(list, [...rows.values()].map(({ row }) => row));
+    this.#arrange(list, [...rows.values()]);
     refocus?.focus();
     more.hidden = !this.#before;
     if (this.#visits.length) this.say();
     else if (this.#filter === "all") this.say(t("empty"));
-    else this.say(el("div", {}, t("empty_filter")), button(t("all"), () => this.#choose("all")));
+    else this.say(el("p", {}, t("empty_filter")), button(t("all"), () => this.#choose("all")));
   }
 
   /** What has the focus in a row that is about to be replaced has an heir in the new one. */
   #refocus(rows) {
     const focused = this.shadowRoot.activeElement;
-    const [id, old] = [...this.#rows].find(([, { row }]) => row.contains(focused)) ?? [];
-    const heir = rows.get(id)?.row;
-    if (!heir || heir === old.row) return null;
-    const place = [...old.row.querySelectorAll("button")].indexOf(focused);
+    const [id, old] = [...this.#rows].find(([, row]) => row.contains(focused)) ?? [];
+    const heir = rows.get(id);
+    if (!heir || heir === old) return null;
+    const place = [...old.querySelectorAll("button")].indexOf(focused);
     const buttons = heir.querySelectorAll("button");
     return buttons[place] ?? buttons[0];
   }
 
   /** Bring rows into the list without moving those that stay: a moved row loses the focus. */
   #arrange(list, rows) {
-    const wanted = new Set(rows);
-    for (const row of [...list.children]) if (!wanted.has(row)) row.remove();
+    for (const row of [...list.children]) if (!rows.includes(row)) row.remove();
     rows.forEach((row, index) => {
       if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
     });
@@ -224,10 +209,6 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   fail(error) {
     super.fail(error);
     this.#parts.more.hidden = true;
-  }
-
-  #tick() {
-    for (const time of this.#parts.list?.querySelectorAll("time") ?? []) time.textContent = ago(time.dateTime, this.language);
   }
 
   #row(visit) {
@@ -245,8 +226,7 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
     const shown = visit.faces.length ? visit.faces.slice(0, 3) : [visit.picture ?? visit.pictures[0]].filter(Boolean);
     const label = t("enlarge", { visit: `${this.#title(visit)}, ${this.moment(visit.at)}` });
     const inside = shown.map(({ thumbnail }) => this.image(thumbnail));
-    const none = el("span", { class: "none" }, MARKS.no_face);
-    return button(inside.length ? inside : none, () => this.#enlarge(visit), { class: "faces", aria: { label } });
+    return button(inside.length ? inside : el("span", { class: "none" }, MARKS.no_face), () => this.#enlarge(visit), { class: "faces", aria: { label } });
   }
 
   #chips(visit) {
@@ -260,9 +240,9 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
 
   #about(visit) {
     return line(
-      el("time", { dateTime: visit.at }, ago(visit.at, this.language)),
+      this.since(visit.at),
       this.moment(visit.at),
-      !this.config.device_id && visit.doorbell && bdi(visit.doorbell),
+      !this.config.device_id && visit.doorbell,
       visit.faces.some((face) => face.by_user) ? t("by_hand") : visit.certainty && this.#word("certainty", visit.certainty),
       visit.outcome === "failed" && visit.reason && this.#word("reason", visit.reason),
       visit.missed && text("entity.event.doorbell.state_attributes.event_type.state.missed"),
@@ -274,7 +254,7 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   #corrections(visit) {
     return visit.faces.map((face) => {
       const wrong = face.person_id !== null;
-      const made = button(wrong ? named("not", face.name) : t("who"), () => this.#ask(visit, face), { class: wrong ? "quiet" : "" });
+      const made = button(wrong ? named("not", face.name) : t("who"), () => this.#ask(visit, face), { class: wrong && "quiet" });
       const alt = t("face", { n: face.face + 1, count: visit.faces.length });
       if (visit.faces.length > 1) made.prepend(this.image(face.thumbnail, { alt }));
       return made;
@@ -286,22 +266,23 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   }
 
   #title(visit) {
-    if (visit.names.length) return visit.names.join(", ");
+    if (visit.names.length) return [...new Set(visit.names)].join(", ");
     return visit.outcome ? this.#word("event_type", visit.outcome) : t("somebody");
   }
 
   /** Close, and put the focus where the visit is, or was. */
   #leave(visit) {
-    this.close(this.#rows.get(visit.visit_id)?.row.querySelector("button") ?? this.#parts.filter);
+    this.close(this.#rows.get(visit.visit_id)?.querySelector("button") ?? this.#parts.filter);
   }
 
   #enlarge(visit) {
+    const title = this.#title(visit);
     const frame = el("div", { class: "frame" });
     const strip = el("div", { class: "strip", hidden: visit.pictures.length < 2 });
     const show = (picture, pressed) => {
-      for (const each of strip.children) each.setAttribute("aria-current", each === pressed);
+      for (const each of strip.children) each.ariaCurrent = each === pressed;
       const boxes = picture.n === visit.picture?.n ? visit.faces.map((face) => this.#box(face)) : [];
-      const image = this.image(picture.url, { alt: this.#title(visit) });
+      const image = this.image(picture.url, { alt: title });
       // The boxes are in parts of the picture, so the frame is exactly as large.
       image.onload = () => (frame.style.inlineSize = `min(100%, calc(65dvh * ${image.naturalWidth / image.naturalHeight}))`);
       frame.replaceChildren(image, ...boxes);
@@ -318,17 +299,17 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
       el(
         "div",
         { class: "stack" },
-        this.heading(this.#title(visit)),
+        this.heading(title),
         visit.pictures.length ? frame : el("p", { class: "sub" }, t("no_pictures")),
         strip,
-        line(this.moment(visit.at), visit.doorbell && bdi(visit.doorbell), ...similar.map((face) => named("similarity", this.#nameOf(face), { value: face.similarity }))),
+        line(this.moment(visit.at), visit.doorbell, ...similar.map((face) => named("similarity", this.#nameOf(face), { value: face.similarity }))),
         this.hass.user.is_admin && el("div", { class: "end" }, this.#corrections(visit), this.#forgetButton(visit)),
       ),
     );
   }
 
   #box(face) {
-    const box = el("div", { class: `box ${face.person_id ? "recognized" : "unknown"}` }, bdi(this.#nameOf(face)));
+    const box = el("div", { class: `box ${face.person_id ? "recognized" : "unknown"}` }, bdi(face.name ?? MARKS.unknown));
     for (const [side, part] of Object.entries(face.box)) box.style[side] = `${part * 100}%`;
     return box;
   }
@@ -366,11 +347,11 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
     const asked = el(
       "form",
       {},
-      el("h2", { id: "title" }, wrong ? named("not", face.name) : t("who")),
+      el("h2", { id: "title" }, bdi(wrong ? named("not", face.name) : t("who"))),
       this.image(face.thumbnail, { className: "who" }),
-      el("label", { class: "field" }, t("name"), name, list),
+      el("label", { class: "field" }, bdi(t("name")), name, list),
       others.length > 0 && others.length <= MOST_NAMES && el("div", { class: "wrap" }, others.map((other) => button(bdi(other), () => choose(other)))),
-      el("div", { class: "sub" }, t("name_hint")),
+      el("p", { class: "sub" }, t("name_hint")),
       error,
       el("div", { class: "end" }, button(t("cancel"), () => this.close(), { class: "quiet" }), stranger, save),
     );
@@ -401,9 +382,9 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
       el(
         "div",
         { class: "stack" },
-        el("h2", { id: "title" }, named("named", answer.name)),
-        el("div", {}, t("photos", { added: answer.photos_added, refused: refused.length })),
-        [...new Set(refused.map(refusal).map(reason))].map((each) => el("div", { class: "sub" }, each)),
+        el("h2", { id: "title" }, bdi(named("named", answer.name))),
+        el("p", {}, t("photos", { added: answer.photos_added, refused: refused.length })),
+        [...new Set(refused.map(refusal).map(reason))].map((each) => el("p", { class: "sub" }, each)),
         error,
         el("div", { class: "end" }, anyway, close),
       ),
