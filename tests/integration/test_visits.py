@@ -1,5 +1,6 @@
 """The visit log: whole or not at all, kept as long as promised, there again after a restart."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -148,7 +149,8 @@ async def test_what_cannot_be_read_stays_and_hurts_nobody(
     (root / "notes").mkdir()
     (root / "notes.txt").write_text("mine")
     shutil.copytree(root / stored.visit_id, root / "copy")
-    for wrong in ({"embeddings": []}, {"at": "2026-11-01T12:00:00"}):
+    wrongs: Sequence[Mapping[str, object]] = ({"embeddings": []}, {"at": "2026-11-01T12:00:00"})
+    for wrong in wrongs:
         other = root / str(uuid4())
         shutil.copytree(root / stored.visit_id, other)
         record = json.loads((other / "visit.json").read_bytes())
