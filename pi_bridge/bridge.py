@@ -203,8 +203,13 @@ class Bridge:
             return Chime()
         try:
             return await asyncio.to_thread(Chime.from_json, json.loads(stored))
-        except Refused as refused:
-            _LOGGER.warning("The chosen chime cannot be used: %s.", refused.message)
+        except (
+            Refused,
+            ValueError,
+            KeyError,
+            TypeError,
+        ) as error:  # all but the first: the card has garbled it
+            _LOGGER.warning("The chosen chime cannot be used: %s.", error)
             return Chime()
 
     async def _store_again(self) -> None:

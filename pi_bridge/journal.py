@@ -2,6 +2,9 @@
 
 One thread owns the connection and works in the order of the calls: what was asked for later is never stored without
 what was asked for earlier, so a stored ack means a stored ring. `synchronous=FULL` keeps that true in a power cut.
+
+SQLite notices damage to the form of the file, not to what is written in it: a ring, a picture or a client of which a
+word has become garbage is read without that word.
 """
 
 from __future__ import annotations
@@ -11,11 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 import json
 import logging
 from pathlib import Path
 import sqlite3
+import struct
 import time
 from typing import Final, TypeAlias, TypeVar
 
@@ -47,6 +51,7 @@ CREATE TABLE clients (
 """
 # Since version 2: what Home Assistant has chosen, as JSON.
 SETTINGS: Final = "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
+UNKNOWN_TIME: Final = datetime(2020, 1, 1, tzinfo=UTC)
 JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024  # bytes that the write-ahead log may keep after a checkpoint
 
 
@@ -301,6 +306,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _connect(path: Path) -> sqlite3.Connection:
     """Open a sound journal or make a new one; raises sqlite3.DatabaseError when the file is damaged."""
     connection = sqlite3.connect(path, isolation_level=None)
+    connection.text_factory = _text
     try:
         connection.execute("PRAGMA auto_vacuum = FULL")  # counts only before the first table
         connection.execute("PRAGMA journal_mode = WAL")
@@ -347,6 +353,7 @@ def _rescue(path: Path, into: sqlite3.Connection) -> bool:
     for how in ("mode=ro", "mode=ro&immutable=1"):  # the second leaves the write-ahead log out
         try:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as source:
+                source.text_factory = _text
                 return _copy(source, into)
         except sqlite3.DatabaseError:
             continue
@@ -407,14 +414,14 @@ def _rings_after(connection: sqlite3.Connection, after: int) -> list[Ring | Ring
     events: list[Ring | RingPicture] = []
     rings = connection.execute("SELECT * FROM rings WHERE seq > ? ORDER BY seq", (after,))
     for seq, ring_id, at, boot, uptime_ms, clock_ok, test in rings.fetchall():
-        events.append(
-            Ring(seq, ring_id, datetime.fromisoformat(at), boot, uptime_ms, bool(clock_ok), bool(test))
-        )
+        moment = _moment(at)
+        known = bool(clock_ok) and moment is not UNKNOWN_TIME
+        events.append(Ring(seq, ring_id, moment, boot, uptime_ms, known, bool(test)))
         pictures = connection.execute(
             "SELECT n, at_ms, good, faces FROM pictures WHERE seq = ? ORDER BY n", (seq,)
         )
         events.extend(
-            RingPicture(seq, ring_id, n, at_ms, bool(good), tuple(map(Face.from_json, json.loads(faces))))
+            RingPicture(seq, ring_id, n, at_ms, bool(good), _faces(faces))
             for n, at_ms, good, faces in pictures
         )
     return events
@@ -425,15 +432,32 @@ def _clients(connection: sqlite3.Connection) -> list[Client]:
         "SELECT token_hash, name, created, last_seen, acked_seq FROM clients ORDER BY created"
     )
     return [
-        Client(
-            token_hash, name, datetime.fromisoformat(created), datetime.fromisoformat(last_seen), acked_seq
-        )
+        Client(token_hash, name, _moment(created), _moment(last_seen), acked_seq)
         for token_hash, name, created, last_seen, acked_seq in rows
     ]
 
 
 def _settings(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     return connection.execute("SELECT name, value FROM settings").fetchall()
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace")
+
+
+def _moment(stored: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(stored)
+    except ValueError:
+        return UNKNOWN_TIME
+    return moment if moment.tzinfo else UNKNOWN_TIME
+
+
+def _faces(stored: str) -> tuple[Face, ...]:
+    try:
+        return tuple(map(Face.from_json, json.loads(stored)))
+    except (ValueError, KeyError, TypeError, struct.error):
+        return ()
 
 
 def _client_row(client: Client) -> tuple[str, str, str, str, int]:

@@ -14,7 +14,7 @@ import pytest
 
 from pi_bridge.access import Client
 from pi_bridge.errors import JournalError
-from pi_bridge.journal import Journal
+from pi_bridge.journal import UNKNOWN_TIME, Journal
 from pi_bridge.model import Box, Embedding, Face, Ring, RingPicture
 
 from .doubles import unusable
@@ -305,6 +305,15 @@ async def test_a_file_that_gets_damaged_is_set_aside_at_once(path: Path) -> None
         assert journal.damaged.exists()
     async with journal_at(path) as journal:
         assert await journal.rings_after(0) == [a_ring(2)]
+
+
+async def test_a_ring_whose_time_is_garbage_is_of_a_time_that_nobody_knows(path: Path) -> None:
+    async with journal_at(path) as journal:
+        await journal.add_ring(a_ring(1))
+    with closing(sqlite3.connect(path)) as card, card:
+        card.execute("UPDATE rings SET at = '2026-11-01T12:30'")
+    async with journal_at(path) as journal:
+        assert await journal.rings_after(0) == [a_ring(1, UNKNOWN_TIME, clock_ok=False)]
 
 
 async def test_waiting_rings_are_saved_from_a_damaged_file(path: Path) -> None:

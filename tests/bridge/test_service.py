@@ -101,6 +101,38 @@ async def test_certificate_that_cannot_be_read_is_named(bridge: RunningBridge, t
     assert failed.group_contains(OSError, match="certificate.pem")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE rings SET at = 'garbage'",
+        "UPDATE rings SET at = CAST(x'ff00fe' AS TEXT), boot = CAST(x'ff' AS TEXT)",
+        "UPDATE pictures SET faces = '[{}]'",
+        "UPDATE pictures SET faces = CAST(x'ff' AS TEXT)",
+        "UPDATE clients SET created = 'garbage', last_seen = '2026-01-01'",
+        "UPDATE settings SET value = '{'",
+        "UPDATE settings SET value = '{}'",
+        "UPDATE settings SET value = '[]'",
+    ],
+)
+async def test_garbage_in_the_journal_that_sqlite_does_not_notice_is_no_reason_not_to_ring(
+    bridge: RunningBridge, home: Home, tmp_path: Path, damage: str
+) -> None:
+    async with home.listen() as line:
+        await line.send(type="chime", id=1, tone="double")
+        await line.answer(1)
+        bridge.press(SHARP)
+        before = await line.ring()
+    await bridge.stop()
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "journal.sqlite")) as card, card:
+        assert card.execute(damage).rowcount == 1
+    await bridge.start()
+    async with home.listen() as line:
+        after = await line.ring()
+        assert [message["ring_id"] for message in after] == [message["ring_id"] for message in before]
+        bridge.press(SHARP)
+        assert (await line.ring())[0]["seq"] == 2
+
+
 class Systemd:
     """The other end of NOTIFY_SOCKET."""
 
