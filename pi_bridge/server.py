@@ -67,7 +67,7 @@ class _OwnMistakes(logging.Filter):
 
 
 class _LostTwice(logging.Filter):
-    """Leaves out twenty lines for a slow viewer who goes: Python up to 3.13 may end a connection twice (gh-156512)."""
+    """Leaves out twenty lines for a slow viewer who goes: older Pythons may end a connection twice (gh-156512)."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
