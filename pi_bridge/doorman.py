@@ -21,15 +21,27 @@ STRANGER_S: Final = 10.0  # many times a handshake and a request over a poor Wi-
 STRANGERS: Final = 64
 STRANGERS_PER_ADDRESS: Final = 16  # so that one address alone cannot take all places
 BACKLOG: Final = 128
+IP_FREEBIND: Final = 15  # linux/in.h; Python does not name it
 OUT_OF_FILES_S: Final = 1.0  # before looking whether there are some again
 
 
-def listener_at(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at an IP address; "::" is all of IPv6 and of IPv4. Raises OSError."""
-    if ":" not in host:
-        return socket.create_server((host, port), backlog=BACKLOG)
-    both = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server((host, port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=both)
+def listener_at(host: str, port: int, *, ours: bool = True) -> socket.socket:
+    """Return a socket that listens at an IP address; "::" is all of IPv6 and of IPv4. Raises OSError.
+
+    Without `ours` the machine need not have the address yet: a bell rings before there is a network.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, not ours)
+        if listener.family is socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"{error.strerror}: address {host}, port {port}") from error
+    return listener
 
 
 @dataclass(eq=False, slots=True)
@@ -56,8 +68,8 @@ class Doorman:
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
-        """Accept within this context; yields the port. Raises OSError when the address cannot be used."""
-        with closing(listener_at(host, port)) as listener:
+        """Accept within this context; yields the port. Raises OSError when the port cannot be used."""
+        with closing(listener_at(host, port, ours=False)) as listener:
             listener.setblocking(False)
             async with asyncio.TaskGroup() as tasks:
                 accepting = tasks.create_task(self._accept(listener))

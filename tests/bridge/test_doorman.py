@@ -115,3 +115,15 @@ async def test_all_addresses_of_ipv6_are_those_of_ipv4_too(bridge: RunningBridge
         for address in ("127.0.0.1", "::1"):
             _, writer = await asyncio.open_connection(address, port)
             writer.close()
+
+
+@pytest.mark.parametrize("address", ["203.0.113.9", "2001:db8::9"])
+async def test_an_address_that_the_network_has_not_given_yet_is_no_reason_not_to_ring(
+    bridge: RunningBridge, address: str
+) -> None:
+    with pytest.raises(OSError, match=f"Cannot assign requested address: address {address}"):
+        doorman.listener_at(address, 0)  # who asks whether it is this machine's hears that it is not
+    async with doorman.Doorman(bridge.running.certificate.context, asyncio.Protocol).listening(
+        address, 0
+    ) as port:
+        assert port
