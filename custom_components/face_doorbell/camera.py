@@ -56,6 +56,11 @@ class DoorbellCamera(DoorbellEntity, Camera):
         async with self._live.watch() as next_frame:
             return await async_get_still_stream(request, next_frame, self.content_type, 0)
 
+    @override
+    async def async_will_remove_from_hass(self) -> None:
+        self._live.close()
+        await super().async_will_remove_from_hass()
+
     def _open_stream(self) -> AsyncGenerator[bytes]:
         return self.coordinator.client.stream()  # the present client: the bridge may have moved
 

@@ -28,27 +28,34 @@ class LiveView:
     async def watch(self) -> AsyncIterator[NextFrame]:
         """Give a function that waits for a frame newer than its last one; it returns None at the end of the stream."""
         seen = 0
+        if self._upstream is None:
+            seen = self._number
+            self._upstream = asyncio.create_task(self._run(), name="camera stream")
+        mine = self._upstream
 
         async def next_frame() -> bytes | None:
             nonlocal seen
-            while self._number == seen and self._upstream is not None:
+            while self._number == seen and self._upstream is mine:
                 await self._news.wait()
-            if self._upstream is None:
+            if self._upstream is not mine:
                 return None
             seen = self._number
             return self._frame
 
         self._viewers += 1
         try:
-            if self._upstream is None:
-                seen = self._number
-                self._upstream = asyncio.create_task(self._run(), name="camera stream")
             yield next_frame
         finally:
             self._viewers -= 1
-            if not self._viewers and self._upstream:
-                self._upstream.cancel()
-                self._upstream = None  # who comes before it has ended opens another one
+            if not self._viewers:
+                self.close()
+
+    def close(self) -> None:
+        """End the stream for all who watch it; who comes next opens another one."""
+        if self._upstream:
+            self._upstream.cancel()
+            self._upstream = None
+            self._announce()
 
     async def _run(self) -> None:
         try:

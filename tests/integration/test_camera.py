@@ -119,6 +119,17 @@ async def test_a_viewer_who_comes_as_the_last_one_goes_gets_a_new_stream() -> No
         assert await newest() == b"frame of stream 2"
 
 
+async def test_the_stream_ends_with_the_doorbell(
+    hass: HomeAssistant, bridge: RunningBridge, hass_client: ClientSessionGenerator
+) -> None:
+    entry = await add_doorbell(hass, bridge)
+    async with watching(hass_client) as stream:
+        await next_frame(stream)
+        await hass.config_entries.async_unload(entry.entry_id)
+        bridge.camera.show(photos.photo("biden"))
+        await stream.read()  # comes to an end
+
+
 async def test_the_stream_ends_with_the_bridge(
     hass: HomeAssistant, bridge: RunningBridge, hass_client: ClientSessionGenerator
 ) -> None:
