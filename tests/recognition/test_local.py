@@ -1,5 +1,6 @@
 """The engine without a cloud, on real photos."""
 
+import asyncio
 import itertools
 import math
 
@@ -176,6 +177,24 @@ async def test_a_sync_that_failed_is_made_up_for_at_the_next_visit(gallery: Gall
     bridge.error = None
     answer = await engine.recognize(Picture(photo("obama2")))
     assert [face.person_id for face in answer.faces] == [obama]
+
+
+async def test_who_was_released_writes_nothing_into_a_gallery_that_another_one_has_read(
+    gallery: Gallery, bridge: Bridge
+) -> None:
+    """As when somebody rings at a bridge with new models, and recognition is set up anew meanwhile."""
+    for name, picture in (("Barack", "obama"), ("Joe", "biden")):
+        enrolled(gallery, name, picture)
+    engine = LocalEngine(bridge, Rule())
+    syncing = asyncio.create_task(engine.sync(gallery))
+    while not bridge.asked:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0)
+    await engine.close()
+    closed = gallery.persons
+    await syncing
+    await engine.recognize(seen(face(1, 0, model="new")))
+    assert gallery.persons == closed
+    assert bridge.asked == 1
 
 
 async def test_two_bridges_may_have_different_models(

@@ -288,6 +288,19 @@ async def test_recognition_goes_on_while_somebody_is_enrolled(cloud: Cloud, gall
     await enrolling
 
 
+async def test_a_visit_that_outlives_its_recognizer_brings_nothing_back_to_aws(
+    cloud: Cloud, gallery: Gallery
+) -> None:
+    """As when the integration is removed while somebody stands at the door."""
+    recognizer = await started(gallery)
+    await recognizer.forget_everyone()
+    await recognizer.close()
+    before = cloud.state()
+    with pytest.raises(EngineUnavailableError, match="recognition_not_ready"):
+        await recognizer.recognize(Picture(paint(0)))
+    assert cloud.state() == before
+
+
 async def test_changes_come_one_after_the_other(cloud: Cloud, gallery: Gallery) -> None:
     recognizer = await started(gallery)
     people: list[Callable[[], Awaitable[object]]] = [

@@ -46,6 +46,7 @@ class LocalEngine:
         self.rule = rule
         self._finder = finder
         self._syncing = asyncio.Lock()
+        self._closed = False
         self._gallery: Gallery | None = None
         self._index = _Index(())
         self._model: str | None = None  # of the finder, as far as it has shown it
@@ -53,7 +54,7 @@ class LocalEngine:
     async def recognize(self, picture: Picture) -> Recognition:
         """Answer every face of a picture; faces that the bridge has embedded already cost nothing."""
         faces = await self._look(picture) if picture.faces is None else _embedded(picture.faces)
-        if self._gallery is not None and not self._index.covers(faces):
+        if self._gallery is not None and not self._closed and not self._index.covers(faces):
             # The bridge has got another model, or the last sync did not get through.
             self._model = faces[0][1].model
             await self.sync(self._gallery)
@@ -86,7 +87,7 @@ class LocalEngine:
             await self._build(gallery)
             added, refused, tried = 0, dict[str, str](), set[tuple[str, str]]()
             # Looked up anew each time: the first answer may show that the model has changed.
-            while missing := self._missing(gallery, tried):
+            while not self._closed and (missing := self._missing(gallery, tried)):
                 tried.add(missing)
                 if reason := await self._embed(gallery, *missing):
                     refused[missing[1]] = reason
@@ -102,7 +103,10 @@ class LocalEngine:
         return SyncReport()
 
     async def close(self) -> None:
-        """There is nothing to release."""
+        """Write nothing into the gallery any more: another engine may have read it anew."""
+        self._closed = True
+        async with self._syncing:
+            pass
 
     async def _look(self, picture: Picture) -> list[tuple[Box, Embedding]]:
         return _embedded(await self._find(await asyncio.to_thread(images.prepare, picture.jpeg)))

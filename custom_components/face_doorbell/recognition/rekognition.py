@@ -96,6 +96,7 @@ class RekognitionEngine:
         self._syncing = (
             threading.Lock()
         )  # held by the worker thread: a cancelled caller does not let a second sync in
+        self._closed = False
         self._rebuilding = asyncio.Lock()
         self._gallery: Gallery | None = None
         self._in_bucket: frozenset[Reference] | None = None  # None: no sync has succeeded yet
@@ -131,11 +132,21 @@ class RekognitionEngine:
         return await asyncio.to_thread(self._forget_everyone, gallery)
 
     async def close(self) -> None:
-        """Release the clients."""
-        await asyncio.to_thread(self._aws.close)
+        """Wait for a sync that is under way and let no other begin, then release the clients.
+
+        What is being recognized is answered, but the gallery may be another one by now.
+        """
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._syncing:
+            self._closed = True
+            self._aws.close()
 
     def _sync(self, gallery: Gallery) -> SyncReport:
         with self._syncing:
+            if self._closed:
+                raise EngineUnavailableError("recognition_not_ready")
             report, self._in_bucket = self._aws.run(partial(self._sync_with, gallery))
             return report
 
