@@ -4,7 +4,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 
 from .budget import BUDGET
-from .const import CONF_BUDGET, DOMAIN
+from .const import CONF_BUDGET, CONF_ENGINE, DOMAIN, ENGINE_REKOGNITION
 from .entries import RecognitionEntry, retention, rule, stands_by
 from .recognition.fallback import FallbackEngine
 from .visits import VISITS
@@ -21,7 +21,8 @@ def async_apply_options(hass: HomeAssistant, entry: RecognitionEntry) -> None:
     engine.rule = rule(entry)
     if isinstance(engine, FallbackEngine):
         engine.enabled = stands_by(entry)
-    hass.data[BUDGET].async_set_limit(entry.options.get(CONF_BUDGET))
+    asks_aws = entry.data[CONF_ENGINE] == ENGINE_REKOGNITION
+    hass.data[BUDGET].async_set_limit(entry.options.get(CONF_BUDGET) if asks_aws else None)
 
 
 async def async_follow_options(hass: HomeAssistant, entry: RecognitionEntry) -> bool:

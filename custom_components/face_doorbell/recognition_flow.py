@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigFlowResult
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntry, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
@@ -45,6 +45,7 @@ from .recognition import rekognition
 from .recognition.errors import EngineSetupError, EngineUnavailableError, RecognitionError
 from .recognition.policy import BUCKET_NAME, REGION, policy_json
 from .recognition.rekognition import REGIONS, AwsSettings, Mode
+from .trouble import async_take_back
 
 TITLE: Final = f"component.{DOMAIN}.config.step.user.menu_options.recognition"
 UNIQUE_ID: Final = "recognition"  # there is one only
@@ -143,7 +144,7 @@ class RecognitionSteps(EntryFlow):
         placeholders = {field: left[field] for field in (CONF_BUCKET, CONF_COLLECTION, CONF_REGION)}
         if user_input is not None:
             if not user_input[CONF_REMOVE]:
-                return self._update(entry, self._changed)
+                return self._changed_to(entry, self._changed)
             # Nobody may put it there again meanwhile.
             await self.hass.config_entries.async_unload(entry.entry_id)
             try:
@@ -152,7 +153,7 @@ class RecognitionSteps(EntryFlow):
                 await self.hass.config_entries.async_setup(entry.entry_id)
                 errors, placeholders = {"base": err.key}, placeholders | err.placeholders
             else:
-                self._update(entry, self._changed)
+                self._changed_to(entry, self._changed)
                 reason = "aws_versions_remain" if report.versions_remain else "aws_data_removed"
                 return self.async_abort(reason=reason, description_placeholders=removed(report, left))
         return self.async_show_form(
@@ -179,7 +180,7 @@ class RecognitionSteps(EntryFlow):
                 errors = {field if field in KEYS_SCHEMA.schema else "base": err.key}
                 placeholders = err.placeholders
             else:
-                return self._update(entry, data)
+                return self._changed_to(entry, data)
         shown = user_input or {CONF_ACCESS_KEY_ID: entry.data[CONF_ACCESS_KEY_ID]}
         return self.async_show_form(
             step_id="reauth_recognition",
@@ -213,7 +214,12 @@ class RecognitionSteps(EntryFlow):
         entry = self._get_reconfigure_entry()
         if is_left(entry.data, self._changed):
             return await self.async_step_leave_aws()
-        return self._update(entry, self._changed)
+        return self._changed_to(entry, self._changed)
+
+    def _changed_to(self, entry: ConfigEntry, data: Mapping[str, Any]) -> ConfigFlowResult:
+        """Give the entry settings that were tried: what was wrong with the ones before is of no interest any more."""
+        async_take_back(self.hass)
+        return self._update(entry, data)
 
 
 def _settings_schema(*, keep_secret: bool) -> vol.Schema:

@@ -32,6 +32,8 @@ def async_report(
     hass: HomeAssistant, entry: RecognitionEntry, work: str, err: RecognitionError | None
 ) -> None:
     """Tell the owner how the engine did a piece of `WORK`; what that has shown before, its success takes back."""
+    if hass.config_entries.async_get_entry(entry.entry_id) is None:
+        return  # it was on the way when the entry was removed
     if err is None:
         ir.async_delete_issue(hass, DOMAIN, _issue_id(work))
     elif isinstance(err, EngineAuthError):
@@ -51,7 +53,7 @@ def async_report(
 
 @callback
 def async_take_back(hass: HomeAssistant) -> None:
-    """Take back all reports: AWS is not asked any more."""
+    """Take back all reports: AWS is not asked any more, or with other settings, which have been tried."""
     for work in WORK:
         ir.async_delete_issue(hass, DOMAIN, _issue_id(work))
 

@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
@@ -18,9 +18,11 @@ from custom_components.face_doorbell.model import Picture
 from custom_components.face_doorbell.recognition.errors import EngineUnavailableError
 from custom_components.face_doorbell.recognition.ledger import Ledger
 from custom_components.face_doorbell.recognition.usage import MonthUsage
-from tests.fake_rekognition import paint
+from tests.fake_rekognition import Fault, paint
+from tests.photos import photo
 from tests.recognition.conftest import BUCKET, REGION, Cloud
 
+from . import flow_tools
 from .helpers import recognition, set_up, state
 
 CALLS = "sensor.face_recognition_calls_this_month"
@@ -55,7 +57,7 @@ def issues(hass: HomeAssistant) -> set[str]:
     return {issue_id for domain, issue_id in ir.async_get(hass).issues if domain == DOMAIN}
 
 
-async def options(hass: HomeAssistant, entry: MockConfigEntry, **changed: Any) -> None:
+async def options(hass: HomeAssistant, entry: ConfigEntry, **changed: Any) -> None:
     flows = hass.config_entries.options
     step = await flows.async_init(entry.entry_id)
     await flows.async_configure(step["flow_id"], {"next_step_id": "limits"})
@@ -118,6 +120,25 @@ async def test_the_budget_warns_and_then_holds(
 
     await options(hass, entry)
     await visitor(hass, entry)
+    assert issues(hass) == set()
+
+
+@pytest.mark.parametrize("leave", ["engine", "entry"])
+async def test_who_asks_aws_no_more_is_told_no_more_of_it(
+    hass: HomeAssistant, seeing_doorbell: ConfigEntry, cloud: Cloud, leave: str
+) -> None:
+    form = await flow_tools.start(hass, flow_tools.choose("recognition"), flow_tools.choose("rekognition"))
+    entry: ConfigEntry = (await flow_tools.answer(hass, form, flow_tools.AWS_FORM))["result"]
+    cloud.rekognition.fail["SearchUsersByImage"] = Fault("AccessDeniedException")
+    await entry.runtime_data.recognize(Picture(photo("obama")))
+    await options(hass, entry, budget=0.001)
+    assert issues(hass) == {"budget_spent", "engine_recognize"}
+    if leave == "engine":
+        form = await flow_tools.reconfigure(hass, entry, "local")
+        await flow_tools.answer(hass, form, {"remove_aws_data": False})
+    else:
+        await hass.config_entries.async_remove(entry.entry_id)
+        await hass.async_block_till_done()
     assert issues(hass) == set()
 
 
