@@ -11,6 +11,8 @@ from homeassistant.config_entries import (
     ConfigEntryState,
     ConfigSubentryFlow,
     SubentryFlowResult,
+    UnknownEntry,
+    UnknownSubEntry,
 )
 from homeassistant.const import CONF_NAME
 from homeassistant.core import Context
@@ -381,7 +383,15 @@ class PersonFlow(ConfigSubentryFlow):
         return " ".join(pictures)
 
     def _recognizer(self) -> Recognizer:
-        entry: RecognitionEntry = self._get_entry()
+        """Return the recognizer; aborts when it is not there, or the person is not (any more)."""
+        try:
+            entry: RecognitionEntry = self._get_entry()
+            if self.source == SOURCE_RECONFIGURE:
+                self._get_reconfigure_subentry()
+        except UnknownEntry as err:
+            raise AbortFlow("not_loaded") from err
+        except UnknownSubEntry as err:
+            raise AbortFlow("person_removed") from err
         if entry.state is not ConfigEntryState.LOADED:
             raise AbortFlow("not_loaded")
         return entry.runtime_data

@@ -320,6 +320,21 @@ async def test_a_deleted_person_is_forgotten(hass: HomeAssistant, entry: ConfigE
     assert stored(hass) == {}
 
 
+@pytest.mark.parametrize("what", ["rename", "add_photos", "remove_photos"])
+async def test_who_is_removed_while_the_form_is_open_is_said_to_be_gone(
+    hass: HomeAssistant, entry: ConfigEntry, joe: str, what: str
+) -> None:
+    flows = hass.config_entries.subentries
+    (subentry_id,) = entry.subentries
+    step = await flows.async_init(
+        (entry.entry_id, "person"), context={"source": SOURCE_RECONFIGURE, "subentry_id": subentry_id}
+    )
+    hass.config_entries.async_remove_subentry(entry, subentry_id)
+    await hass.async_block_till_done()
+    step = await flows.async_configure(step["flow_id"], choose(what))
+    assert (step["type"], step["reason"]) == ("abort", "person_removed")
+
+
 async def test_a_person_survives_a_restart_of_recognition(
     hass: HomeAssistant, entry: ConfigEntry, joe: str
 ) -> None:
