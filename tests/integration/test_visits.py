@@ -1,13 +1,17 @@
 """The visit log: whole or not at all, kept as long as promised, there again after a restart."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 import json
+import os
 from pathlib import Path
 import shutil
+import threading
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 from freezegun.api import FrozenDateTimeFactory
@@ -34,6 +38,7 @@ from custom_components.face_doorbell.visits import (
     VisitLog,
     VisitPicture,
 )
+from custom_components.face_doorbell.visits.store import Stored, VisitStore
 from tests import photos
 from tests.bridge.doubles import RunningBridge
 
@@ -246,6 +251,27 @@ async def test_a_visit_too_old_to_keep_is_done_with(hass: HomeAssistant, bridge:
     await until_acked(bridge)
 
     assert not list(hass.data[VISITS].newest_first())
+
+
+async def test_a_doorbell_that_goes_while_a_visit_is_written_leaves_nothing_of_it(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    entry = await add_doorbell(hass, bridge)
+    writing, go, write = asyncio.Event(), threading.Event(), VisitStore.write
+
+    def slowly(store: VisitStore, *args: Any) -> Stored:
+        hass.loop.call_soon_threadsafe(writing.set)
+        go.wait()
+        return write(store, *args)
+
+    with patch.object(VisitStore, "write", slowly):
+        bridge.press()
+        await writing.wait()
+        removing = asyncio.ensure_future(hass.config_entries.async_remove(entry.entry_id))
+        await asyncio.sleep(0)
+        go.set()
+        await removing
+    assert not await hass.async_add_executor_job(os.listdir, hass.config.path(DOMAIN, "visits"))
 
 
 async def test_a_visit_that_cannot_be_stored_comes_again(

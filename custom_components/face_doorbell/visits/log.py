@@ -181,8 +181,7 @@ class VisitLog:
         async with self._changing:
             embeddings = tuple(embeddings) or (None,) * len(visit.faces)
             visit = self._grouped(visit, embeddings)
-            write = self._store.write
-            self._keep(await self._hass.async_add_executor_job(write, visit, embeddings, pictures))
+            self._keep(await self._write(visit, embeddings, pictures))
             self._tell(ChangeKind.ADDED, visit)
         await self.async_prune()
         return visit
@@ -227,6 +226,16 @@ class VisitLog:
                 await self._remove(beyond)
             except OSError as err:
                 _LOGGER.error("Old visits could not be deleted: %s", err)
+
+    async def _write(self, visit: Visit, embeddings: Embeddings, pictures: Mapping[int, bytes]) -> Stored:
+        """Write a visit; leaves nothing on disk when the caller gives up waiting, and its ring comes again."""
+        write = self._hass.async_add_executor_job(self._store.write, visit, embeddings, pictures)
+        try:
+            return await asyncio.shield(write)
+        except asyncio.CancelledError:
+            await asyncio.wait([write])
+            await self._hass.async_add_executor_job(self._store.remove, [visit.visit_id])
+            raise
 
     async def _rewrite(self, old: Stored, visit: Visit, embeddings: Embeddings) -> Visit:
         visit = self._grouped(visit, embeddings)
