@@ -1,6 +1,7 @@
 """Face Doorbell: a doorbell that tells who is at the door."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 import logging
 from typing import Final
@@ -13,7 +14,7 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.typing import ConfigType
 
 from .bridge import BridgeError
-from .budget import async_get_budget
+from .budget import BUDGET, async_get_budget
 from .cards import async_setup_cards
 from .const import CONF_ENGINE, DOMAIN, ENGINE_REKOGNITION, MANUFACTURER, EntryKind
 from .coordinator import DoorbellCoordinator, bridge_client
@@ -31,7 +32,7 @@ from .errors import recognition_error_text
 from .follow import async_apply_options, async_follow_options
 from .gallery_actions import GalleryDownloadView
 from .leaving import async_tell_left, async_tell_removed, async_use_again
-from .naming import async_drop_persons
+from .naming import async_drop_persons, async_names_to_keep
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
 from .recognition.fallback import ENGINE_ERRORS
 from .recognition.model import SyncReport
@@ -118,6 +119,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: AnyEntry) -> None:
         case EntryKind.RECOGNITION:
             await _forget_persons(hass, entry)
             async_take_back(hass)
+            hass.data[BUDGET].async_set_limit(None)
 
 
 async def _setup_doorbell(hass: HomeAssistant, entry: DoorbellEntry) -> None:
@@ -134,7 +136,7 @@ async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> No
     try:
         await _match_visits(hass, entry)
         try:
-            await recognizer.start(person_names(entry))
+            await recognizer.start(async_names_to_keep(hass, entry))
         finally:
             if recognizer.forgotten:
                 async_drop_persons(hass, entry, recognizer.forgotten)
@@ -211,7 +213,8 @@ async def _forget_persons(hass: HomeAssistant, entry: RecognitionEntry) -> None:
     try:
         with disk_errors():
             await hass.data[VISITS].async_match_persons({})
-        await recognizer.start({})
+        with suppress(*ENGINE_ERRORS):  # what is on this disk goes in any case
+            await recognizer.start({})
         report = await recognizer.forget_everyone()
     except RecognitionError as err:
         _LOGGER.warning("Not everything could be deleted: %s", err)

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 from homeassistant.const import ATTR_DEVICE_ID
-from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import service
+from homeassistant.helpers import device_registry as dr, service
 import voluptuous as vol
 
 from .const import DOMAIN, EntryKind
@@ -18,13 +18,15 @@ from .errors import recognition_error_text
 from .naming import VisitError
 from .recognition.errors import GalleryFileError, PersonError, PhotoRefusedError, RecognitionError
 
+type Handler = Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """An action of Home Assistant; `admin`: it changes what others rely on, or shows what is not for everybody."""
 
     name: str
-    handler: Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]
+    handler: Handler
     schema: Mapping[vol.Marker, object] = MappingProxyType({})
     response: SupportsResponse = SupportsResponse.ONLY
     admin: bool = False
@@ -55,6 +57,16 @@ def doorbell(call: ServiceCall) -> DoorbellEntry:
     if kind(entry) is not EntryKind.DOORBELL:
         raise invalid("not_a_doorbell", name=entry.title)
     return entry
+
+
+@callback
+def doorbell_id(hass: HomeAssistant, device_id: str) -> str:
+    """Return the id of a doorbell, connected or not, by its device; raises ServiceValidationError."""
+    device = dr.async_get(hass).async_get(device_id, include_child_devices=False)
+    for domain, identifier in device.identifiers if device else ():
+        if domain == DOMAIN:
+            return identifier
+    raise invalid("not_a_doorbell", name=device_id)
 
 
 def invalid(key: str, **placeholders: str) -> ServiceValidationError:

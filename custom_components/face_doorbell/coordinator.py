@@ -113,6 +113,7 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
         self._acks = Acks()
         self._heard: set[str] = set()
         self._nobody_heard = False
+        self._outdated = False  # what the entities show of the visits
         self._ring_listeners: set[Callable[[Rang], None]] = set()
         self._visit_listeners: set[Callable[[Visit], None]] = set()
         self.data = DoorbellData(BridgeState(), self._newest_visit)
@@ -427,9 +428,17 @@ class DoorbellCoordinator(DataUpdateCoordinator[DoorbellData]):
 
     @callback
     def _visits_changed(self, change: VisitChange) -> None:
-        """Show what has become of the last visit after it was shown."""
-        if change.kind is not ChangeKind.ADDED and change.visit.doorbell_id == self.doorbell_id:
-            self._show(replace(self.data, last_visit=self._newest_visit))
+        """Show what has become of the visits after they were shown, once for all that change at the same time."""
+        if change.kind is ChangeKind.ADDED or change.visit.doorbell_id != self.doorbell_id:
+            return
+        if not self._outdated:
+            self._outdated = True
+            self.hass.loop.call_soon(self._show_newest)
+
+    @callback
+    def _show_newest(self) -> None:
+        self._outdated = False
+        self._show(replace(self.data, last_visit=self._newest_visit))
 
     async def _answer(self, attendance: Attendance, visit: Visit) -> None:
         """Light the LEDs and sound the buzzer as is chosen, if somebody still waits for an answer."""

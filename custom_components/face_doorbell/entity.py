@@ -92,7 +92,9 @@ class PersonEntity(Entity):
         if shown or any(face.person_id == self.person_id for face in visit.faces):
             mine = self.hass.data[VISITS].newest_first(VisitFilter(person_id=self.person_id))
             self.last_visit = next(mine, None)
-            self.async_write_ha_state()
+            # Thousands of visits may go at once, and most of them nobody sees.
+            if self.last_visit != last:
+                self.async_write_ha_state()
 
 
 def person_entities(

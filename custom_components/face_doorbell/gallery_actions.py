@@ -24,15 +24,16 @@ import voluptuous as vol
 from .actions import Action, invalid, recognition, translated
 from .const import CONF_BUCKET, CONF_ENGINE, ENGINE_REKOGNITION
 from .engines import aws_settings, storage
-from .entries import RecognitionEntry, recognition_entry, rule
+from .entries import RecognitionEntry, async_loaded_recognition, recognition_entry, rule
 from .errors import recognition_error_message
 from .files import unfinished
-from .naming import async_add_person
+from .naming import async_add_person, async_arriving
 from .public import public_check, public_person
 from .recognition.adoption import Newcomer, Report, from_bucket, from_file, take_over
 from .recognition.errors import GalleryFileError, disk_errors
 from .recognition.gallery import Person
 from .recognition.gallery_file import read_gallery
+from .recognition.recognizer import Recognizer
 
 ATTR_FILE: Final = "file"
 ATTR_FORCE: Final = "force"
@@ -76,12 +77,17 @@ async def _import_people(call: ServiceCall) -> ServiceResponse:
         raise invalid("import_source_missing")
     report = Report()
     newcomers = _newcomers(call, entry, report)
-    try:
-        with translated():
-            async with aclosing(newcomers):
-                await take_over(entry.runtime_data, newcomers, report, force=call.data[ATTR_FORCE])
-    finally:
-        await _add_persons(call.hass, entry, report.added)
+
+    async def present() -> Recognizer:
+        return (await async_loaded_recognition(call.hass)).runtime_data
+
+    with async_arriving(call.hass, report.added):
+        try:
+            with translated():
+                async with aclosing(newcomers):
+                    await take_over(present, newcomers, report, force=call.data[ATTR_FORCE])
+        finally:
+            await _add_persons(call.hass, entry, report.added)
     return {
         "added": [public_person(person) for person in report.added],
         "photos": dict(report.photos),

@@ -18,8 +18,8 @@ Errors are RecognitionErrors, whose keys have texts in `exceptions`: VisitError 
 the others are failures. What the user can mend has changed nothing.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -27,8 +27,9 @@ from typing import ClassVar, Final, NamedTuple
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
 
-from .const import CONF_PERSON_ID, SUBENTRY_PERSON
+from .const import CONF_PERSON_ID, DOMAIN, SUBENTRY_PERSON
 from .entries import RecognitionEntry, async_loaded_recognition, person_names
 from .recognition.errors import PersonError, PhotoRefusedError, RecognitionError, disk_errors
 from .recognition.fallback import ENGINE_ERRORS
@@ -39,6 +40,8 @@ from .visits import PICTURES, VISITS, Visit, VisitFace, VisitFilter
 
 FORGET_EVERYONE: Final = "forget everyone"  # what has to be typed, so that nobody does it by mistake
 MOST_PHOTOS: Final = 5  # of one stranger that become reference photos: more of the same doorstep do not help
+
+_ARRIVING: HassKey[dict[int, Sequence[Person]]] = HassKey(f"{DOMAIN}_arriving")
 
 
 class VisitError(RecognitionError):
@@ -213,6 +216,26 @@ async def async_forget_everyone(hass: HomeAssistant) -> Removal:
 def is_confirmed(typed: str) -> bool:
     """Return whether somebody means to forget everyone."""
     return typed.strip().casefold() == FORGET_EVERYONE
+
+
+@contextmanager
+def async_arriving(hass: HomeAssistant, persons: Sequence[Person]) -> Iterator[None]:
+    """Keep persons (the list may grow) at a start that comes before Home Assistant is told of them."""
+    arriving = hass.data.setdefault(_ARRIVING, {})
+    arriving[id(persons)] = persons
+    try:
+        yield
+    finally:
+        del arriving[id(persons)]
+
+
+@callback
+def async_names_to_keep(hass: HomeAssistant, entry: RecognitionEntry) -> Mapping[str, str]:
+    """Return the names of the persons by id, also of those of whom Home Assistant is yet to be told."""
+    arriving = {
+        person.id: person.name for persons in hass.data.get(_ARRIVING, {}).values() for person in persons
+    }
+    return {**arriving, **person_names(entry)}
 
 
 @callback

@@ -14,7 +14,7 @@ from homeassistant.util.json import JsonObjectType
 import voluptuous as vol
 
 from . import gallery_actions, visit_actions
-from .actions import Action, doorbell, invalid, recognition, translated
+from .actions import Action, Handler, doorbell, invalid, recognition, translated
 from .const import DOMAIN
 from .coordinator import DoorbellCoordinator, Rang
 from .entries import rule
@@ -56,13 +56,21 @@ def _image(prefix: str = "") -> dict[vol.Marker, object]:
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register all actions."""
     for action in ACTIONS:
-        schema = vol.Schema(dict(action.schema))
+        schema, handler = vol.Schema(dict(action.schema)), _to_its_end(action)
         if action.admin:
-            service.async_register_admin_service(
-                hass, DOMAIN, action.name, action.handler, schema, action.response
-            )
+            service.async_register_admin_service(hass, DOMAIN, action.name, handler, schema, action.response)
         else:
-            hass.services.async_register(DOMAIN, action.name, action.handler, schema, action.response)
+            hass.services.async_register(DOMAIN, action.name, handler, schema, action.response)
+
+
+def _to_its_end(action: Action) -> Handler:
+    """Return the handler of an action that nobody stops half-way, such as an automation that starts anew."""
+
+    async def run(call: ServiceCall) -> ServiceResponse:
+        name = f"{DOMAIN} {action.name}"
+        return await asyncio.shield(call.hass.async_create_task(action.handler(call), name))
+
+    return run
 
 
 async def _recognize(call: ServiceCall) -> ServiceResponse:
@@ -144,7 +152,7 @@ async def _ring(call: ServiceCall) -> ServiceResponse:
     @callback
     def heard(ring: Rang) -> None:
         if ring.ring.test and not rang.done():
-            rang.set_result(ring.ring.ring_id)
+            rang.set_result(ring.visit_id)
 
     stop = coordinator.async_add_ring_listener(heard)
     try:

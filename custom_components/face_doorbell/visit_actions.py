@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from homeassistant.const import ATTR_DEVICE_ID, ATTR_NAME, CONF_ID
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_NAME
 from homeassistant.core import ServiceCall, ServiceResponse, SupportsResponse
 from homeassistant.helpers import config_validation as cv
 import voluptuous as vol
 
-from .actions import Action, doorbell, invalid, recognition, translated
+from .actions import Action, doorbell_id, invalid, recognition, translated
 from .errors import recognition_error_message
 from .model import Outcome
 from .naming import (
@@ -45,7 +45,7 @@ async def _list_visits(call: ServiceCall) -> ServiceResponse:
     """Return a page of visits, and where the next one begins."""
     data = call.data
     wanted = VisitFilter(
-        doorbell_id=doorbell(call).data[CONF_ID] if ATTR_DEVICE_ID in data else None,
+        doorbell_id=doorbell_id(call.hass, data[ATTR_DEVICE_ID]) if ATTR_DEVICE_ID in data else None,
         person_id=await _person_id(call) if ATTR_PERSON in data else None,
         outcome=Outcome(data[ATTR_OUTCOME]) if ATTR_OUTCOME in data else None,
         missed=data.get(ATTR_MISSED),

@@ -10,11 +10,10 @@ from homeassistant.components.websocket_api.connection import ActiveConnection
 from homeassistant.components.websocket_api.decorators import async_response, websocket_command
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.helpers import config_validation as cv
 import voluptuous as vol
 
-from .actions import invalid
-from .const import DOMAIN
+from .actions import doorbell_id
 from .dashboard_source import async_dashboard
 from .entries import person_names, recognition_entry
 from .model import Outcome
@@ -99,17 +98,8 @@ async def get_dashboard(hass: HomeAssistant, connection: ActiveConnection, msg: 
 
 def _wanted(hass: HomeAssistant, msg: dict[str, Any]) -> VisitFilter:
     return VisitFilter(
-        doorbell_id=_doorbell_id(hass, msg[ATTR_DEVICE_ID]) if ATTR_DEVICE_ID in msg else None,
+        doorbell_id=doorbell_id(hass, msg[ATTR_DEVICE_ID]) if ATTR_DEVICE_ID in msg else None,
         person_id=msg.get(ATTR_PERSON_ID),
         outcome=Outcome(msg[ATTR_OUTCOME]) if ATTR_OUTCOME in msg else None,
         missed=msg.get(ATTR_MISSED),
     )
-
-
-def _doorbell_id(hass: HomeAssistant, device_id: str) -> str:
-    """Return the id of a doorbell, connected or not, by its device; raises ServiceValidationError."""
-    device = dr.async_get(hass).async_get(device_id, include_child_devices=False)
-    for domain, doorbell_id in device.identifiers if device else ():
-        if domain == DOMAIN:
-            return doorbell_id
-    raise invalid("not_a_doorbell", name=device_id)

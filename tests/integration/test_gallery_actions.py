@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 import zipfile
 
 from homeassistant.components import persistent_notification
@@ -16,6 +17,7 @@ from pytest_homeassistant_custom_component.common import MockUser
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator, WebSocketGenerator
 
 from custom_components.face_doorbell.const import DOMAIN
+from custom_components.face_doorbell.recognition.gallery import NewPhoto
 from tests.bridge.doubles import RunningBridge
 
 from .flow_texts import check_error
@@ -170,6 +172,30 @@ async def test_a_gallery_moves_through_a_folder(
     assert await refused(hass, "export_people", {"path": str(tmp_path / "a.zip")}) == "export_not_allowed"
     assert await refused(hass, "import_people", {"path": str(tmp_path / "a.zip")}) == "media_not_allowed"
     assert await refused(hass, "export_people", {}) == "export_path_missing"
+
+
+async def test_an_import_goes_on_when_recognition_is_set_up_anew_meanwhile(
+    hass: HomeAssistant, entry: ConfigEntry, folder: Path
+) -> None:
+    """As when somebody names a visitor while a large gallery is imported."""
+    hass.config.allowlist_external_dirs = {str(folder)}
+    for name, picture in (("Barack", "obama"), ("Joe", "biden")):
+        await add(hass, name, picture)
+    exported = await act(hass, "export_people", {"path": str(folder)})
+    await act(hass, "forget_everyone", {"confirm": "forget everyone"})
+    gate = entry.runtime_data.gate
+    admit = gate.admit
+
+    async def interrupted(*args: Any, **kwargs: Any) -> NewPhoto:
+        new: NewPhoto = await admit(*args, **kwargs)
+        hass.async_create_task(hass.config_entries.async_reload(entry.entry_id))
+        return new
+
+    with patch.object(gate, "admit", interrupted):
+        report = await act(hass, "import_people", {"path": exported["path"]})
+    assert entry.runtime_data.gate is not gate
+    assert report["photos"] == people(entry) == {"Barack": 1, "Joe": 1}
+    assert {subentry.title for subentry in entry.subentries.values()} == {"Barack", "Joe"}
 
 
 async def test_one_source_is_named(hass: HomeAssistant, entry: ConfigEntry) -> None:

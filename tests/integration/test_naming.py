@@ -1,8 +1,11 @@
 """Naming, correcting and forgetting visitors: the real seeing_bridge, real faces, both engines."""
 
+import asyncio
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 import shutil
+import threading
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
@@ -21,7 +24,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from custom_components.face_doorbell.const import DOMAIN
 from custom_components.face_doorbell.model import Embedding, Outcome
 from custom_components.face_doorbell.naming import MOST_PHOTOS
-from custom_components.face_doorbell.recognition.gallery import MAX_PHOTOS, NewPhoto
+from custom_components.face_doorbell.recognition.gallery import MAX_PHOTOS, Gallery, NewPhoto, Person
 from custom_components.face_doorbell.visits import VISITS, Retention, Visit, VisitFace, VisitLog, VisitPicture
 from tests.bridge.doubles import RunningBridge
 from tests.photos import photo, two_people
@@ -451,6 +454,42 @@ async def test_a_visit_whose_picture_is_broken_is_named_without_a_photo(
         assert (await client.get(f"/api/face_doorbell/visits/{visit.visit_id}/{part}")).status == 404
     named = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Barack"})
     assert (named["photos_added"], named["visits"]) == (0, [visit.visit_id])
+
+
+async def test_an_automation_that_starts_anew_stops_no_naming_half_way(
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    visit = await ring(hass, seeing_bridge, "obama")
+    going, go = asyncio.Event(), threading.Event()
+    add_person = Gallery.add_person
+
+    def slowly(gallery: Gallery, name: str, photos: Sequence[NewPhoto], person_id: str | None) -> Person:
+        hass.loop.call_soon_threadsafe(going.set)
+        go.wait()
+        return add_person(gallery, name, photos, person_id)
+
+    with patch.object(Gallery, "add_person", slowly):
+        naming = {"visit_id": visit.visit_id, "person": "Barack"}
+        run = asyncio.ensure_future(hass.services.async_call(DOMAIN, "name_visitor", naming, blocking=True))
+        await going.wait()
+        run.cancel()
+        await asyncio.wait([run])
+        go.set()
+        await hass.async_block_till_done()
+    assert run.cancelled()
+    assert list(people(entry).values()) == stored(hass, visit.visit_id).names == ["Barack"]
+    assert {person.id for person in entry.runtime_data.persons} == set(people(entry))
+
+
+async def test_visits_of_a_doorbell_that_is_away_are_listed(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    door = await add_doorbell(hass, bridge)
+    bridge.press()
+    await until_acked(bridge)
+    (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), door.entry_id)
+    await hass.config_entries.async_unload(door.entry_id)
+    assert (await act(hass, "list_visits", {"device_id": device.id}))["count"] == 1
 
 
 async def test_who_is_removed_while_being_recognized_is_a_stranger(

@@ -23,6 +23,7 @@ from .helpers import (
     change,
     known,
     state,
+    until,
     until_acked,
 )
 
@@ -96,6 +97,21 @@ async def test_it_does_not_disturb_a_real_ring(
 
     assert real != imagined
     assert not state(hass, DOORBELL).attributes["test"]
+
+
+async def test_a_ring_that_joins_a_visit_names_that_visit(
+    hass: HomeAssistant, bridge: RunningBridge, engine: ScriptedEngine, device_id: str
+) -> None:
+    engine.go.clear()
+    bridge.press()
+    await until(lambda: engine.asked)
+    answer = await hass.services.async_call(
+        DOMAIN, "ring", {"device_id": device_id}, blocking=True, return_response=True
+    )
+    engine.go.set()
+    await until_acked(bridge)
+    (visit,) = hass.data[VISITS].newest_first()
+    assert answer == {"visit_id": visit.visit_id}
 
 
 async def test_what_is_no_picture_is_refused(hass: HomeAssistant, device_id: str, tmp_path: Path) -> None:

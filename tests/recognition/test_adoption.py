@@ -41,7 +41,10 @@ async def recognizer(tmp_path: Path, bridge: Bridge) -> Recognizer:
 async def taken(
     recognizer: Recognizer, newcomers: AsyncGenerator[Newcomer], report: Report, *, force: bool = False
 ) -> Report:
-    await take_over(recognizer, newcomers, report, force=force)
+    async def present() -> Recognizer:
+        return recognizer
+
+    await take_over(present, newcomers, report, force=force)
     return report
 
 

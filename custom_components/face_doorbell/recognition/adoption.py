@@ -5,7 +5,7 @@ A bucket has one file or one folder for each person: `alice.jpg`, `alice_2.jpg`,
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import unquote_plus
 
 from .aws import Aws, AwsSettings, Clients
-from .errors import PersonError, PhotoRefusedError, RecognitionError
+from .errors import EngineUnavailableError, PersonError, PhotoRefusedError, RecognitionError
 from .gallery import MAX_PHOTOS, Person, photo_id
 from .gallery_file import GalleryFile
 from .images import MAX_INPUT_MB, prepare
@@ -31,6 +31,9 @@ GENERIC: Final = frozenset(
 )
 # What tells the photos of one person apart: `alice_2`, `alice-02`, `alice (3)`, `alice4`.
 _NUMBER: Final = re.compile(r"[\s_.-]*\(?\d+\)?$")
+
+
+type Present = Callable[[], Awaitable[Recognizer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,38 +73,53 @@ class Report:
 
 
 async def take_over(
-    recognizer: Recognizer, newcomers: AsyncIterator[Newcomer], report: Report, *, force: bool
+    present: Present, newcomers: AsyncIterator[Newcomer], report: Report, *, force: bool
 ) -> None:
     """Enrol persons, or give those whom the gallery has (by id or name) the photos that they lack.
 
-    Every photo passes the gate by itself; what is refused stands in the report, which is right at any moment. Raises
-    the engine's errors, with what was taken over until then in place.
+    This takes minutes, in which the recognizer may become another one: `present` returns the one that there is, and
+    raises when there is none. Every photo passes the gate by itself; what is refused stands in the report, which is
+    right at any moment. Raises the engine's errors, with what was taken over until then in place.
     """
     async for newcomer in newcomers:
-        known = _known(recognizer, newcomer)
-        photos = dict[str, bytes]()
-        for source in newcomer.photos:
+        while True:
+            recognizer = await present()
+            refused = list(report.refused)
             try:
-                jpeg = await asyncio.to_thread(_prepared, source)
-            except PhotoRefusedError as err:
-                report.refused.append(Refusal(newcomer.name, source.name, err))
+                await _take_over_one(recognizer, newcomer, report, force=force)
+            except EngineUnavailableError:
+                if not recognizer.closed:
+                    raise
+                report.refused = refused  # the same once more
             else:
-                # What is there already is not judged, and billed, again.
-                if known is None or all(photo.id != photo_id(jpeg) for photo in known.photos):
-                    photos[source.name] = jpeg
-        if not photos:
-            continue
+                break
+
+
+async def _take_over_one(recognizer: Recognizer, newcomer: Newcomer, report: Report, *, force: bool) -> None:
+    known = _known(recognizer, newcomer)
+    photos = dict[str, bytes]()
+    for source in newcomer.photos:
         try:
-            person = await _enrol(recognizer, newcomer, known, photos, report, force=force)
-        except PersonError as err:
-            report.refused.append(Refusal(newcomer.name, None, err))
-            continue
-        if person is None:
-            continue
-        if known is None:
-            report.added.append(person)
-        if new := len(person.photos) - len(known.photos if known else ()):
-            report.photos[person.name] = report.photos.get(person.name, 0) + new
+            jpeg = await asyncio.to_thread(_prepared, source)
+        except PhotoRefusedError as err:
+            report.refused.append(Refusal(newcomer.name, source.name, err))
+        else:
+            # What is there already is not judged, and billed, again.
+            if known is None or all(photo.id != photo_id(jpeg) for photo in known.photos):
+                photos[source.name] = jpeg
+    if not photos:
+        return
+    try:
+        person = await _enrol(recognizer, newcomer, known, photos, report, force=force)
+    except PersonError as err:
+        report.refused.append(Refusal(newcomer.name, None, err))
+        return
+    if person is None:
+        return
+    if known is None:
+        report.added.append(person)
+    if new := len(person.photos) - len(known.photos if known else ()):
+        report.photos[person.name] = report.photos.get(person.name, 0) + new
 
 
 async def from_bucket(settings: AwsSettings, prefix: str, report: Report) -> AsyncGenerator[Newcomer]:

@@ -55,6 +55,11 @@ class Recognizer:
         return self._in_sync
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing can be changed any more: another recognizer has taken over."""
+        return self._closed
+
+    @property
     def forgotten(self) -> frozenset[str]:
         """Who of the `names` of `start` had been removed before a crash, and is to be forgotten by the caller too."""
         return self._forgotten
