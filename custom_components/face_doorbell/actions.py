@@ -13,7 +13,7 @@ from homeassistant.helpers import device_registry as dr, service
 import voluptuous as vol
 
 from .const import DOMAIN, EntryKind
-from .entries import DoorbellEntry, RecognitionEntry, async_loaded_recognition, kind
+from .entries import DoorbellEntry, RecognitionEntry, async_loaded_recognition, doorbell_name, kind
 from .errors import recognition_error_text
 from .naming import VisitError
 from .recognition.errors import GalleryFileError, PersonError, PhotoRefusedError, RecognitionError
@@ -64,7 +64,7 @@ def doorbell_id(hass: HomeAssistant, device_id: str) -> str:
     """Return the id of a doorbell, connected or not, by its device; raises ServiceValidationError."""
     device = dr.async_get(hass).async_get(device_id, include_child_devices=False)
     for domain, identifier in device.identifiers if device else ():
-        if domain == DOMAIN:
+        if domain == DOMAIN and doorbell_name(hass, identifier) is not None:
             return identifier
     raise invalid("not_a_doorbell", name=device_id)
 

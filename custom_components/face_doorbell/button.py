@@ -7,13 +7,12 @@ from homeassistant.components.persistent_notification import async_create
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .check_report import async_check_report, async_sync_report
 from .const import DOMAIN, EntryKind
 from .entity import DoorbellEntity, RecognitionEntity
-from .entries import AnyEntry, RecognitionEntry, kind, rule
+from .entries import AnyEntry, kind, rule
 from .errors import recognition_error_text
 from .recognition.errors import RecognitionError
 
@@ -38,7 +37,7 @@ async def async_setup_entry(
         case EntryKind.DOORBELL:
             async_add_entities([RingButton(entry.runtime_data, TEST_RING)])
         case EntryKind.RECOGNITION:
-            async_add_entities([CheckGalleryButton(entry), SyncButton(entry, SYNC)])
+            async_add_entities([CheckGalleryButton(entry, CHECK_GALLERY), SyncButton(entry, SYNC)])
 
 
 class RingButton(DoorbellEntity, ButtonEntity):
@@ -49,23 +48,14 @@ class RingButton(DoorbellEntity, ButtonEntity):
         await self.coordinator.async_press()
 
 
-class CheckGalleryButton(ButtonEntity):
+class CheckGalleryButton(RecognitionEntity, ButtonEntity):
     """Compares all photos of all persons, and notifies of what was found."""
-
-    _attr_has_entity_name = True
-    entity_description = CHECK_GALLERY
-
-    def __init__(self, entry: RecognitionEntry) -> None:
-        """Belong to the service, which has all persons."""
-        self._entry = entry
-        self._attr_unique_id = f"{entry.entry_id}_{CHECK_GALLERY.key}"
-        self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, entry.entry_id)})
 
     @override
     async def async_press(self) -> None:
-        current = rule(self._entry)
+        current = rule(self.entry)
         try:
-            check = await self._entry.runtime_data.check(current)
+            check = await self.entry.runtime_data.check(current)
         except RecognitionError as err:
             raise HomeAssistantError(**recognition_error_text(err)) from err
         title, text = await async_check_report(self.hass, check, current)

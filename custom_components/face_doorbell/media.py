@@ -19,7 +19,7 @@ from .recognition.images import MAX_INPUT_MB
 type Media = Mapping[str, Any]
 
 # What has a present picture, and what else the media browser therefore offers.
-PICTURE_DOMAINS: Final = (Platform.CAMERA, Platform.IMAGE)
+PICTURE_DOMAINS: Final = (Platform.CAMERA.value, Platform.IMAGE.value)  # plain, as errors name them
 
 
 async def async_read_upload(hass: HomeAssistant, file_id: str) -> bytes:

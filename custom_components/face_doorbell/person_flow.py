@@ -51,7 +51,7 @@ CONF_PHOTOS: Final = "photos"
 PHOTO_FIELDS: Final = ("photo_1", "photo_2", "photo_3")  # a file field takes one file only
 
 # Errors of a person that belong to the name; the others concern the form as a whole.
-NAME_ERRORS: Final = frozenset({"person_name_empty", "person_name_taken"})
+NAME_ERRORS: Final = frozenset({"person_name_empty", "person_name_taken", "person_name_too_long"})
 
 _PHOTO: Final = FileSelector(FileSelectorConfig(accept="image/jpeg,image/png,image/webp"))
 

@@ -152,7 +152,7 @@ ACTIONS: Final = (
         schema={
             vol.Optional(ATTR_DEVICE_ID): cv.string,
             vol.Optional(ATTR_PERSON): cv.string,
-            vol.Optional(ATTR_OUTCOME): vol.In(list(Outcome)),
+            vol.Optional(ATTR_OUTCOME): vol.In([outcome.value for outcome in Outcome]),
             vol.Optional(ATTR_MISSED): cv.boolean,
             vol.Optional(ATTR_BEFORE): cv.string,
             vol.Optional(ATTR_LIMIT, default=PAGE): vol.All(vol.Coerce(int), vol.Range(1, MOST_VISITS)),

@@ -490,6 +490,9 @@ async def test_visits_of_a_doorbell_that_is_away_are_listed(
     (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), door.entry_id)
     await hass.config_entries.async_unload(door.entry_id)
     assert (await act(hass, "list_visits", {"device_id": device.id}))["count"] == 1
+    service = await add_recognition(hass, ScriptedEngine())
+    (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), service.entry_id)
+    assert await refused(hass, "list_visits", {"device_id": device.id}) == "not_a_doorbell"
 
 
 async def test_who_is_removed_while_being_recognized_is_a_stranger(

@@ -62,6 +62,29 @@ def test_only_the_owner_may_look(gallery: Gallery, tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("", "person_name_empty"),
+        (" \n", "person_name_empty"),
+        ("\u200b", "person_name_empty"),
+        ("\u202e \x00", "person_name_empty"),
+        ("x" * 101, "person_name_too_long"),
+        ("Zoë 👩\u200d👧 李", None),
+        ("x" * 100, None),
+    ],
+)
+def test_a_name_is_to_be_seen(gallery: Gallery, name: str, key: str | None) -> None:
+    ann = gallery.add_person("Ann", [])
+    if key is None:
+        assert gallery.rename_person(ann.id, name).name == name
+        return
+    with pytest.raises(PersonError, match=key):
+        gallery.add_person(name, [])
+    with pytest.raises(PersonError, match=key):
+        gallery.rename_person(ann.id, name)
+
+
 @pytest.mark.parametrize("name", ["Ann", " ann ", "ANN", "\uff21nn"])
 def test_a_name_is_taken_once(gallery: Gallery, name: str) -> None:
     ann, bob = gallery.add_person("Ann", []), gallery.add_person("Bob", [])

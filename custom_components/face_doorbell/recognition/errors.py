@@ -84,8 +84,8 @@ class GalleryFileError(RecognitionError):
 class PersonError(RecognitionError):
     """The person is not as the caller thinks.
 
-    Keys: `person_name_taken` (`name`), `person_name_empty`, `person_not_found` (`person`), `photo_not_found`,
-    `too_many_photos` (`limit`).
+    Keys: `person_name_taken` (`name`), `person_name_empty`, `person_name_too_long` (`limit`), `person_not_found`
+    (`person`), `photo_not_found`, `too_many_photos` (`limit`).
     """
 
     default_key = "person_not_found"

@@ -30,6 +30,10 @@ from .errors import PersonError
 _LOGGER = logging.getLogger(__name__)
 
 MAX_PHOTOS: Final = 20  # of one person: more do not help, and Rekognition takes 100 faces a user
+LONGEST_NAME: Final = (
+    100  # letters: the longest names of people have fewer, and a state of Home Assistant takes 255
+)
+INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn", "Zs"})  # alone; within a name, emojis and scripts need them
 PERSON_ID: Final = re.compile(r"[a-z0-9_-]{1,64}")
 PHOTO_ID: Final = re.compile(r"[0-9a-f]{16}")
 SCHEMA: Final = 1
@@ -165,10 +169,15 @@ class Gallery:
             raise PersonError("photo_not_found") from err
 
     def check_name(self, name: str, *, but: str | None = None) -> str:
-        """Return the name in its stored form; raises PersonError if it is empty or another person than `but` has it."""
+        """Return the name in its stored form.
+
+        Raises PersonError if there is nothing to be seen of it, it is too long, or another person than `but` has it.
+        """
         name = _normal(name)
-        if not name:
+        if all(unicodedata.category(letter) in INVISIBLE for letter in name):
             raise PersonError("person_name_empty")
+        if len(name) > LONGEST_NAME:
+            raise PersonError("person_name_too_long", limit=str(LONGEST_NAME))
         if any(_key(person.name) == _key(name) for person in self.persons if person.id != but):
             raise PersonError("person_name_taken", name=name)
         return name
@@ -176,7 +185,7 @@ class Gallery:
     def add_person(self, name: str, photos: Sequence[NewPhoto], person_id: str | None = None) -> Person:
         """Add a person with all photos or not at all.
 
-        Raises PersonError `person_name_taken`, `person_name_empty`, `too_many_photos`.
+        Raises PersonError `person_name_taken`, `person_name_empty`, `person_name_too_long`, `too_many_photos`.
         """
         with self._lock:
             name = self.check_name(name)

@@ -73,7 +73,7 @@ class Recognizer:
         return self._gallery.person(person_id)
 
     def check_name(self, name: str, *, but: str | None = None) -> None:
-        """Raise PersonError `person_name_empty` or `person_name_taken` (by another person than `but`)."""
+        """Raise PersonError as `Gallery.check_name`, where another person is one other than `but`."""
         self._gallery.check_name(name, but=but)
 
     async def photo(self, person_id: str, photo_id: str) -> bytes:
