@@ -160,7 +160,9 @@ def _writable(hass: HomeAssistant, path: str) -> Path:
     file = Path(path)
     if file.is_dir():
         file /= f"face_doorbell_{dt_util.now():%Y-%m-%d}.zip"
-    if not hass.config.is_allowed_path(str(file)):
+    # Home Assistant shows everybody what is in `www`, without a login.
+    public = file.resolve().is_relative_to(Path(hass.config.path("www")).resolve())
+    if public or not hass.config.is_allowed_path(str(file)):
         raise invalid("export_not_allowed", path=path)
     return file
 

@@ -170,6 +170,9 @@ async def test_a_gallery_moves_through_a_folder(
     await act(hass, "remove_person", {"person": "Barack"})
     assert (await act(hass, "import_people", {"path": exported["path"]}))["photos"] == {"Barack": 1}
     assert await refused(hass, "export_people", {"path": str(tmp_path / "a.zip")}) == "export_not_allowed"
+    www = hass.config.path("www")  # which Home Assistant allows, and shows without a login
+    hass.config.allowlist_external_dirs |= {www}
+    assert await refused(hass, "export_people", {"path": f"{www}/a.zip"}) == "export_not_allowed"
     assert await refused(hass, "import_people", {"path": str(tmp_path / "a.zip")}) == "media_not_allowed"
     assert await refused(hass, "export_people", {}) == "export_path_missing"
 

@@ -27,6 +27,7 @@ from custom_components.face_doorbell.naming import MOST_PHOTOS
 from custom_components.face_doorbell.recognition.gallery import MAX_PHOTOS, Gallery, NewPhoto, Person
 from custom_components.face_doorbell.visits import VISITS, Retention, Visit, VisitFace, VisitLog, VisitPicture
 from tests.bridge.doubles import RunningBridge
+from tests.fake_rekognition import Fault
 from tests.photos import photo, two_people
 from tests.recognition.conftest import BUCKET, Cloud
 
@@ -493,6 +494,25 @@ async def test_visits_of_a_doorbell_that_is_away_are_listed(
     service = await add_recognition(hass, ScriptedEngine())
     (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), service.entry_id)
     assert await refused(hass, "list_visits", {"device_id": device.id}) == "not_a_doorbell"
+
+
+async def test_a_doorbell_that_stands_in_from_now_on_knows_everybody(
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
+) -> None:
+    """The option was off when recognition was set up, and takes effect without a new start."""
+    async def stand_in(*, wanted: bool) -> None:
+        form = await options(hass, cloud_entry, "limits")
+        chosen = {"fallback": wanted, "late_after": 60}
+        await hass.config_entries.options.async_configure(form["flow_id"], chosen)
+        await hass.async_block_till_done()
+
+    await stand_in(wanted=False)
+    visit = await ring(hass, seeing_bridge, "obama")
+    await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Barack"})
+    await stand_in(wanted=True)
+    seeing_cloud.rekognition.fail["SearchUsersByImage"] = Fault("AccessDeniedException")
+    visit = await ring(hass, seeing_bridge, "obama2")
+    assert (visit.engine, visit.fallback, visit.names) == ("local", True, ["Barack"])
 
 
 async def test_who_is_removed_while_being_recognized_is_a_stranger(

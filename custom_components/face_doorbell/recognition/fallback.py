@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-import contextlib
 from dataclasses import replace
 import logging
 from typing import Final
@@ -37,7 +36,8 @@ class FallbackEngine:
 
     def __init__(self, engine: Engine, standby: Engine, report: Report) -> None:
         """Take both engines, and whom to tell how the first one does."""
-        self.enabled = True
+        self._enabled = True
+        self._gallery: Gallery | None = None
         self._engine = engine
         self._standby = standby
         self._report = report
@@ -47,6 +47,18 @@ class FallbackEngine:
     def name(self) -> str:
         """That of the first engine."""
         return self._engine.name
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the other engine answers; it gets ready as soon as it is to do so."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        ready = self._enabled
+        self._enabled = enabled
+        if enabled and not ready and self._gallery:
+            self._start_preparing(self._gallery)
 
     @property
     def rule(self) -> Rule:
@@ -82,9 +94,10 @@ class FallbackEngine:
 
     async def sync(self, gallery: Gallery) -> SyncReport:
         """Make the first engine's index what the gallery is; the other one's follows, whatever comes of that."""
+        self._gallery = gallery
         if self.enabled:
             await self._stop_preparing()
-            self._preparing = asyncio.create_task(self._prepare(gallery))
+            self._start_preparing(gallery)
         return await self._reported("sync", self._engine.sync(gallery))
 
     async def forget_everyone(self, gallery: Gallery) -> SyncReport:
@@ -118,6 +131,9 @@ class FallbackEngine:
         self._report(work, None)
         return answer
 
+    def _start_preparing(self, gallery: Gallery) -> None:
+        self._preparing = asyncio.create_task(self._prepare(gallery))
+
     async def _prepare(self, gallery: Gallery) -> None:
         """Index the gallery for the other engine; it takes the rest up when it is asked."""
         try:
@@ -128,6 +144,5 @@ class FallbackEngine:
     async def _stop_preparing(self) -> None:
         if self._preparing:
             self._preparing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._preparing
+            await asyncio.wait([self._preparing])
             self._preparing = None
