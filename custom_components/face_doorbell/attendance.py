@@ -138,7 +138,8 @@ class Attendance:
             return replace(await self._undecided(), outcome=Outcome.FAILED, reason=err.key)
         if not looks:
             return replace(await self._undecided(), outcome=Outcome.FAILED, reason="no_picture")
-        return self._recognized(looks, person_names(entry))
+        still_there = hass.config_entries.async_get_entry(entry.entry_id) is entry
+        return self._recognized(looks, person_names(entry) if still_there else {})
 
     async def _undecided(self) -> Visit:
         """Return the visit with its best picture, when nobody was asked or there was no answer."""

@@ -515,6 +515,24 @@ async def test_a_doorbell_that_stands_in_from_now_on_knows_everybody(
     assert (visit.engine, visit.fallback, visit.names) == ("local", True, ["Barack"])
 
 
+async def test_with_recognition_go_the_names_of_who_is_being_recognized(
+    hass: HomeAssistant, bridge: RunningBridge
+) -> None:
+    await add_doorbell(hass, bridge)
+    engine = ScriptedEngine([(known("ann-1"),)])
+    entry = await add_recognition(hass, engine, {"ann-1": "Ann"})
+    engine.go.clear()
+    async with change(hass, VISITOR) as visited:
+        bridge.press()
+        await until(lambda: engine.asked)
+        await hass.config_entries.async_remove(entry.entry_id)
+        engine.go.set()
+        visit_id = (await visited).attributes["visit_id"]
+    await until_acked(bridge)
+    assert stored(hass, visit_id).names == []
+    assert not any(b"ann-1" in content for content in files(hass).values())
+
+
 async def test_who_is_removed_while_being_recognized_is_a_stranger(
     hass: HomeAssistant, bridge: RunningBridge
 ) -> None:
