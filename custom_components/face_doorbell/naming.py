@@ -364,6 +364,7 @@ async def _say(
 
     def said(visit: Visit) -> Visit:
         before = visit.faces[place.face]
+        kept = before.photo_id if person and before.person_id == person.id else None
         return visit.with_face(
             place.face,
             VisitFace(
@@ -372,7 +373,7 @@ async def _say(
                 person.name if person else None,
                 quality=before.quality,
                 by_user=True,
-                photo_id=made if enrolled else None,
+                photo_id=made if enrolled else kept,
             ),
         )
 

@@ -343,6 +343,9 @@ async def test_a_person_who_has_all_photos_gets_no_more(
     await entry.runtime_data.add_photos(joe["person_id"], many)
     named = await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Joe"})
     assert [each["reason"] for each in named["photos_refused"]] == ["too_many_photos"]
+    # The photo that was made of this face before is still its own, and goes with it.
+    await act(hass, "not_this_person", {"visit_id": visit.visit_id})
+    assert len(entry.runtime_data.person(joe["person_id"]).photos) == MAX_PHOTOS - 1
 
 
 async def test_who_is_named_later_was_not_recognized_at_the_door(
