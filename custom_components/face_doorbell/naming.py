@@ -191,9 +191,11 @@ async def async_remove_person(hass: HomeAssistant, person_id: str) -> Removal:
     person = entry.runtime_data.person(person_id)
     report = await entry.runtime_data.remove_person(person_id)
     names = {each: name for each, name in person_names(entry).items() if each != person_id}
-    with disk_errors():
-        visits = await hass.data[VISITS].async_match_persons(names)
-    async_drop_persons(hass, entry, {person_id})
+    try:
+        with disk_errors():
+            visits = await hass.data[VISITS].async_match_persons(names)
+    finally:
+        async_drop_persons(hass, entry, {person_id})  # the visits follow at the next start at the latest
     return Removal([person], visits, report)
 
 

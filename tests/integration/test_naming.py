@@ -11,9 +11,9 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import boto3
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import Unauthorized
+from homeassistant.exceptions import HomeAssistantError, Unauthorized
 from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
 from PIL import Image
@@ -26,6 +26,7 @@ from custom_components.face_doorbell.model import Embedding, Outcome
 from custom_components.face_doorbell.naming import MOST_PHOTOS
 from custom_components.face_doorbell.recognition.gallery import MAX_PHOTOS, Gallery, NewPhoto, Person
 from custom_components.face_doorbell.visits import VISITS, Retention, Visit, VisitFace, VisitLog, VisitPicture
+from custom_components.face_doorbell.visits.store import VisitStore
 from tests.bridge.doubles import RunningBridge
 from tests.fake_rekognition import Fault
 from tests.photos import photo, two_people
@@ -503,6 +504,7 @@ async def test_a_doorbell_that_stands_in_from_now_on_knows_everybody(
     hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
 ) -> None:
     """The option was off when recognition was set up, and takes effect without a new start."""
+
     async def stand_in(*, wanted: bool) -> None:
         form = await options(hass, cloud_entry, "limits")
         chosen = {"fallback": wanted, "late_after": 60}
@@ -516,6 +518,21 @@ async def test_a_doorbell_that_stands_in_from_now_on_knows_everybody(
     seeing_cloud.rekognition.fail["SearchUsersByImage"] = Fault("AccessDeniedException")
     visit = await ring(hass, seeing_bridge, "obama2")
     assert (visit.engine, visit.fallback, visit.names) == ("local", True, ["Barack"])
+
+
+async def test_a_disk_that_fails_keeps_nobody_who_is_removed(
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry
+) -> None:
+    """The name in past visits goes as soon as the disk takes it."""
+    visit = await ring(hass, seeing_bridge, "obama")
+    await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Barack"})
+    with patch.object(VisitStore, "rewrite", side_effect=OSError("no space left")):
+        key = await refused(hass, "remove_person", {"person": "Barack"}, HomeAssistantError)
+        await hass.async_block_till_done()
+    assert (key, people(entry)) == ("storage_failed", {})
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.state is ConfigEntryState.LOADED
+    assert stored(hass, visit.visit_id).names == []
 
 
 async def test_with_recognition_go_the_names_of_who_is_being_recognized(
