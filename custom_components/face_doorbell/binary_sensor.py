@@ -37,7 +37,7 @@ class RecognizedSensor(VisitEntity, BinarySensorEntity):
         if visit is None or visit.outcome is None:
             return None
         # Who was named or recognized too late has gone: nothing is to be welcomed or opened for that.
-        if visit.outcome is Outcome.RECOGNIZED and (visit.late or all(face.by_user for face in visit.known)):
+        if visit.outcome is Outcome.RECOGNIZED and (visit.late or not visit.recognized):
             return False
         return STATES.get(visit.outcome)
 

@@ -79,9 +79,12 @@ class LastVisitorCondition(DoorCondition):
     def _matches(self, visit: Visit) -> bool:
         outcomes, persons = self._options[CONF_OUTCOME], self._options[CONF_PERSONS]
         within: timedelta | None = self._options.get(CONF_WITHIN)
+        # As it was at the ring: a name that was given later welcomes nobody and opens no door.
+        named = visit.outcome is Outcome.RECOGNIZED and not visit.recognized
+        outcome = Outcome.UNKNOWN if named else visit.outcome
         return (
-            (not outcomes or visit.outcome in outcomes)
-            and (not persons or bool(meant(self._hass, persons, visit.known)))
+            (not outcomes or outcome in outcomes)
+            and (not persons or bool(meant(self._hass, persons, visit.recognized)))
             and (not within or dt_util.utcnow() - visit.at <= within)
         )
 

@@ -48,6 +48,7 @@ from .helpers import (
     until_acked,
 )
 from .people import act, people, refused, ring, stored
+from .test_condition import holds
 
 
 @pytest.fixture(params=["entry", "cloud_entry"])
@@ -360,6 +361,9 @@ async def test_who_is_named_later_was_not_recognized_at_the_door(
     assert state(hass, VISITOR) == visitor
     assert state(hass, LAST_VISITOR).state == "Bartholomew"
     assert stored(hass, visit.visit_id).outcome is Outcome.RECOGNIZED
+    assert not await holds(hass, "is_last_visitor", persons=["Bartholomew"])
+    assert not await holds(hass, "is_last_visitor", outcome="recognized")
+    assert await holds(hass, "is_last_visitor", outcome="unknown")
 
 
 # Correcting

@@ -101,6 +101,11 @@ class Visit:
         return tuple(sorted(faces, key=lambda face: face.similarity or 0, reverse=True))
 
     @property
+    def recognized(self) -> tuple[VisitFace, ...]:
+        """The faces of persons as the engine knew them at the ring, without those that a user has named since."""
+        return tuple(face for face in self.known if not face.by_user)
+
+    @property
     def names(self) -> list[str]:
         """The names of the persons, the surest first."""
         return [face.name or "" for face in self.known]
