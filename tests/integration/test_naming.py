@@ -63,6 +63,13 @@ def files(hass: HomeAssistant) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in Path(hass.config.path(DOMAIN)).rglob("*") if path.is_file()}
 
 
+def leave_a_photo(hass: HomeAssistant) -> None:
+    """Leave the photo of somebody whose record is lost, and whom nobody names any more."""
+    lost = Path(hass.config.path(DOMAIN, "people", "somebody"))
+    lost.mkdir()
+    (lost / "0123456789abcdef.jpg").write_bytes(photo("obama"))
+
+
 def objects(cloud: Cloud) -> dict[str, bytes]:
     """Return all objects in the bucket, with all their versions and marks of deletion."""
     found = {}
@@ -537,6 +544,16 @@ async def test_a_disk_that_fails_keeps_nobody_who_is_removed(
     await hass.config_entries.async_reload(entry.entry_id)
     assert entry.state is ConfigEntryState.LOADED
     assert stored(hass, visit.visit_id).names == []
+
+
+async def test_with_recognition_go_all_faces_on_this_disk_whether_aws_is_there_or_not(
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
+) -> None:
+    leave_a_photo(hass)
+    seeing_cloud.rekognition.fail["ListFaces"] = Fault("AccessDeniedException")
+    await hass.config_entries.async_remove(cloud_entry.entry_id)
+    await hass.async_block_till_done()
+    assert not [path for path in files(hass) if "people" in path.parts]
 
 
 async def test_with_recognition_go_the_names_of_who_is_being_recognized(
