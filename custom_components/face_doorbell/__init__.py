@@ -32,7 +32,7 @@ from .errors import recognition_error_text
 from .follow import async_apply_options, async_follow_options
 from .gallery_actions import GalleryDownloadView
 from .leaving import async_tell_left, async_tell_removed, async_use_again
-from .naming import async_drop_persons, async_names_to_keep
+from .naming import async_match_gallery, async_names_to_keep
 from .recognition.errors import EngineAuthError, RecognitionError, disk_errors
 from .recognition.fallback import ENGINE_ERRORS
 from .recognition.model import SyncReport
@@ -138,8 +138,7 @@ async def _setup_recognition(hass: HomeAssistant, entry: RecognitionEntry) -> No
         try:
             await recognizer.start(async_names_to_keep(hass, entry))
         finally:
-            if recognizer.forgotten:
-                async_drop_persons(hass, entry, recognizer.forgotten)
+            if async_match_gallery(hass, entry, recognizer):
                 await _match_visits(hass, entry)
     except RecognitionError as err:
         # A doorbell that recognizes by itself stands in until AWS can be reached.

@@ -262,6 +262,22 @@ def async_drop_persons(hass: HomeAssistant, entry: RecognitionEntry, person_ids:
             hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
 
 
+@callback
+def async_match_gallery(hass: HomeAssistant, entry: RecognitionEntry, recognizer: Recognizer) -> bool:
+    """Let Home Assistant follow the gallery where that did not follow it: in who was removed, and in names.
+
+    Home Assistant lets its users rename a person without asking whether somebody has that name. Returns whether
+    something was changed; the entry is being set up.
+    """
+    async_drop_persons(hass, entry, recognizer.forgotten)
+    names = person_names(entry)
+    renamed = [person for person in recognizer.persons if names.get(person.id, person.name) != person.name]
+    for person in renamed:
+        if subentry := _subentry(entry, person.id):
+            hass.config_entries.async_update_subentry(entry, subentry, title=person.name)
+    return bool(recognizer.forgotten or renamed)
+
+
 def _subentry(entry: RecognitionEntry, person_id: str) -> ConfigSubentry | None:
     persons = entry.get_subentries_of_type(SUBENTRY_PERSON)
     return next((subentry for subentry in persons if subentry.unique_id == person_id), None)

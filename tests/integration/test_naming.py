@@ -640,6 +640,21 @@ async def test_a_forgotten_visit_is_gone(
     assert await refused(hass, "forget_visit", {"visit_id": second.visit_id}) == "visit_not_found"
 
 
+@pytest.mark.parametrize("name", ["Joe", "", "x" * 101])
+async def test_a_name_that_cannot_be_is_taken_back_where_home_assistant_takes_it(
+    hass: HomeAssistant, seeing_bridge: RunningBridge, entry: ConfigEntry, name: str
+) -> None:
+    """Its own dialog for the name of a subentry asks nobody."""
+    visits = {who: await ring(hass, seeing_bridge, who) for who in ("obama", "biden")}
+    for who, called in (("obama", "Barack"), ("biden", "Joe")):
+        await act(hass, "name_visitor", {"visit_id": visits[who].visit_id, "person": called})
+    subentry = next(each for each in entry.subentries.values() if each.title == "Barack")
+    hass.config_entries.async_update_subentry(entry, subentry, title=name)
+    await hass.async_block_till_done()
+    assert sorted(people(entry).values()) == ["Barack", "Joe"]
+    assert stored(hass, visits["obama"].visit_id).names == ["Barack"]
+
+
 async def test_a_rename_reaches_past_visits(
     hass: HomeAssistant, seeing_bridge: RunningBridge, any_entry: ConfigEntry
 ) -> None:
