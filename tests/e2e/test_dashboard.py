@@ -245,6 +245,8 @@ async def test_somebody_is_added_corrected_and_removed_on_the_page_of_people(hou
     card = page.locator("face-doorbell-people")
     await card.get_by_role("button", name="Add person").click()
     shown = dialog(page)
+    await expect(shown).to_contain_text("Or take a visitor whom nobody has named yet")
+    await expect(shown).not_to_contain_text(re.compile("null|false|undefined"))
     await shown.get_by_label("Name").fill("Joe Biden")
     await upload(page, shown, "biden.jpg", "coffee.png", "obama.jpg")
     # Each photo is judged by itself; that the dashboard has changed meanwhile, as a person has come, closes nothing.
@@ -254,6 +256,11 @@ async def test_somebody_is_added_corrected_and_removed_on_the_page_of_people(hou
     await page.screenshot(path=SCREENSHOTS / "add-person.png")
     await shown.get_by_role("button", name="Use the photo anyway").click()
     await expect(shown.get_by_text("Photos: 2", exact=True)).to_be_visible()
+    await page.keyboard.press("Escape")
+    await card.get_by_role("button", name="Check photos").click()
+    wrong = re.compile(rf"Photo 2 of Joe Biden, added on \w+ \d+, 20\d\d, looks more like {KNOWN}")
+    await expect(shown.get_by_text(wrong)).to_be_visible()
+    await shown.get_by_role("button", name="Joe Biden").click()
     await shown.get_by_role("button", name="Remove: Photo 2 of Joe Biden").click()
     await expect(shown.get_by_text("Photos: 1", exact=True)).to_be_visible()
     await expect(shown.get_by_role("button", name="Remove: Photo")).to_have_count(0)  # the last one

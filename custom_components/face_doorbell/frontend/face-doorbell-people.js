@@ -150,7 +150,7 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
     this.#shown.name = name;
     const strip = el("div", { class: "strip" });
     const faces = el("div", { class: "stack", hidden: true }, el("h3", {}, person ? t("faces_own") : t("faces_unknown")), strip);
-    body.replaceChildren(
+    const parts = [
       this.heading(person?.name ?? t("person_add")),
       this.#nameForm(name),
       el(
@@ -164,7 +164,8 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
       ),
       !full && faces,
       person && this.#removal(person),
-    );
+    ];
+    body.replaceChildren(...parts.filter(Boolean));
     if (!full) this.#offerFaces(faces, strip);
   }
 
@@ -358,11 +359,17 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
     await this.act(this.#parts.check, error, async () => {
       const { findings, harmful } = await this.ask("people/check");
       found.replaceChildren(
-        el("ul", { class: "findings", role: "list" }, findings.map(({ key, placeholders }) => el("li", {}, text(`common.${key}`, placeholders)))),
+        el("ul", { class: "findings", role: "list" }, findings.map((each) => el("li", {}, this.#finding(each)))),
         el("div", { class: "wrap" }, [...new Set(harmful.map((each) => each.person_id))].map((each) => this.#leadTo(each))),
       );
     });
     if (error.textContent) found.replaceChildren();
+  }
+
+  /** What was found, with dates as the language writes them. */
+  #finding({ key, placeholders: { added, ...others } }) {
+    const day = added && new Intl.DateTimeFormat(this.language, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(added));
+    return text(`common.${key}`, { ...others, added: day });
   }
 
   /** A button that leads to the person whose photo hurts. */
