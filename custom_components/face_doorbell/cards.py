@@ -21,7 +21,7 @@ FOLDER: Final = Path(__file__).parent / "frontend"
 URL: Final = f"/{DOMAIN}"
 VISITS_SCRIPT: Final = "face-doorbell.js"
 PEOPLE_SCRIPT: Final = "face-doorbell-people.js"
-STRATEGY_SCRIPT: Final = "face-doorbell-strategy.js"
+OFFERS_SCRIPT: Final = "face-doorbell-offers.js"
 SHARED_SCRIPT: Final = "face-doorbell-shared.js"  # the others import it
 LOADER: Final = "load.html"  # names the same scripts
 
@@ -32,7 +32,7 @@ async def async_setup_cards(hass: HomeAssistant) -> None:
     """Load the cards and the strategy."""
     version = (await async_get_integration(hass, DOMAIN)).version
     await hass.http.async_register_static_paths([StaticPathConfig(URL, str(FOLDER), cache_headers=True)])
-    for script in (VISITS_SCRIPT, PEOPLE_SCRIPT, STRATEGY_SCRIPT):
+    for script in (VISITS_SCRIPT, PEOPLE_SCRIPT, OFFERS_SCRIPT):
         frontend.add_extra_js_url(hass, f"{URL}/{script}?v={version}")
     if hass.state is CoreState.running:
         hass.data[_LOADER_URL] = f"{URL}/{LOADER}?v={version}"

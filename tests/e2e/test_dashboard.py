@@ -365,6 +365,22 @@ async def test_the_strategy_makes_the_same_dashboard(house: House) -> None:
     await page.context.close()
 
 
+async def test_two_cards_on_a_page_both_have_their_texts(house: House) -> None:
+    """Of two that ask for the same texts at the same time, Home Assistant lets only one wait for them."""
+    cards = [{"type": "custom:face-doorbell-visits"}, {"type": "custom:face-doorbell-people"}]
+    async with house.home.websocket() as socket:
+        await socket.command(
+            "lovelace/dashboards/create", url_path="both-cards", title="Both", mode="storage"
+        )
+        config = {"views": [{"type": "masonry", "cards": cards}]}
+        await socket.command("lovelace/config/save", url_path="both-cards", config=config)
+    page = await house.page()
+    card = await open_dashboard(house, page, "/both-cards")
+    await expect(card.get_by_label("Show")).to_be_visible()
+    await expect(page.get_by_role("button", name="Add person")).to_be_visible()
+    await page.context.close()
+
+
 # What Home Assistant's formatter makes of texts in the language of the browser.
 SAY = """async ([language, categories, keys, values]) => {
   const { hass } = document.querySelector("home-assistant");

@@ -1,7 +1,7 @@
 /** The people card of Face Doorbell: who the household knows, by which photos, and everything that changes that. */
 
 // What is imported is as new as this: the version is behind the address.
-const { DOUBT, ago, alive, bdi, button, define, el, form, line, named, offer, reason, refusal, t, text, trouble } = await import(
+const { DOUBT, ago, alive, bdi, button, define, el, form, line, named, reason, refusal, t, text, trouble } = await import(
   `./face-doorbell-shared.js${new URL(import.meta.url).search}`
 );
 
@@ -380,8 +380,3 @@ const makeCard = (Base) => class FaceDoorbellPeople extends Base {
 };
 
 define(CARD, makeCard);
-
-offer(CARD, "Face Doorbell: people", "Who is known, by which photos. Add, rename and remove people.", (entity, hass) =>
-  // Of a person, or of the recognition: their devices have no camera.
-  hass.user.is_admin && Object.values(hass.entities).every((each) => each.device_id !== entity.device_id || !each.entity_id.startsWith("camera.")) && {},
-);

@@ -6,7 +6,6 @@
  */
 
 export const DOMAIN = "face_doorbell";
-export const HELP = "https://github.com/face-doorbell/face-doorbell#visits-on-a-dashboard";
 
 const SIGNED_S = 600; // an address that was copied is soon worth nothing; pictures load at once
 
@@ -37,8 +36,8 @@ ul { list-style: none; padding: 0; }
 img { background: var(--divider-color); object-fit: cover; border-radius: 12px; }
 .sub { color: var(--secondary-text-color); font-size: .9em; }
 .sub { overflow: clip; }
-.sub > span { display: inline-block; position: relative; inset-inline-start: -.8em; }
-.sub > span::before { content: "·"; display: inline-block; inline-size: .8em; text-align: center; }
+.sub > span { display: inline-block; position: relative; inset-inline-start: -.8em; padding-inline-start: .8em; }
+.sub > span::before { content: "·"; position: absolute; inset-inline-start: .25em; }
 .state { padding: 32px 16px; text-align: center; text-wrap: balance; color: var(--secondary-text-color); }
 .state button { margin-block-start: 12px; }
 .error { padding-inline-start: 8px; border-inline-start: 3px solid var(--error-color); }
@@ -96,6 +95,17 @@ export function ago(at, language) {
 // Once the texts are there; the same for all cards.
 let localize;
 let number;
+const loading = {}; // by language: of two cards that ask at the same time, Home Assistant lets only one wait
+
+async function loadTexts(hass) {
+  const load = (category) => hass.loadBackendTranslation(category, DOMAIN);
+  try {
+    await Promise.all(["common", "entity", "exceptions"].map(load));
+    localize = await load("common"); // with all of them
+  } catch {
+    delete loading[hass.locale.language];
+  }
+}
 
 /** Return a text of the integration, empty when there is none; numbers in it are as its language writes them. */
 export function text(key, values = {}) {
@@ -157,7 +167,7 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
   }
 
   getGridOptions() {
-    return { columns: 12, min_columns: 6 };
+    return { columns: 12, min_columns: 9 };
   }
 
   connectedCallback() {
@@ -186,10 +196,10 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
   async #start() {
     if (this.started) return;
     this.started = true;
-    const categories = ["common", "entity", "exceptions"].map((each) => this.#hass.loadBackendTranslation(each, DOMAIN));
-    localize = (await Promise.all(categories)).at(-1);
-    number = new Intl.NumberFormat(this.language);
+    await (loading[this.language] ??= loadTexts(this.#hass));
+    this.started &&= Boolean(localize); // the next state is another try
     if (!this.started) return;
+    number = new Intl.NumberFormat(this.language);
     this.#hass.connection.addEventListener("ready", this.reload);
     this.#begin();
   }
@@ -254,11 +264,15 @@ const makeBase = () => class FaceDoorbellCard extends HTMLElement {
     this.say(el("p", { role: "alert" }, t("failed", { error: reason(error) })), button(t("retry"), this.reload));
   }
 
+  /** When something was: a time of today, or the day too, as the user has set languages, clocks and time zones. */
   moment(at) {
-    const hour12 = { 12: true, 24: false }[this.#hass.locale.time_format];
+    const { locale, config } = this.#hass;
+    const timeZone = locale.time_zone === "server" ? config.time_zone : undefined;
+    const say = (when, options) => new Intl.DateTimeFormat(this.language, { timeZone, ...options }).format(when);
     const when = new Date(at);
-    const date = when.toDateString() === new Date().toDateString() ? {} : { month: "short", day: "numeric" };
-    return new Intl.DateTimeFormat(this.language, { ...date, hour: "numeric", minute: "2-digit", hour12 }).format(when);
+    const date = say(when) === say(new Date()) ? {} : { month: "short", day: "numeric" };
+    const hour12 = { 12: true, 24: false }[locale.time_format];
+    return say(when, { ...date, hour: "numeric", minute: "2-digit", hour12 });
   }
 
   /** A picture whose address is signed when it is shown; `alt` is empty where the name stands beside it. */
@@ -314,16 +328,6 @@ export async function define(tag, make) {
   // Home Assistant replaces the registry of elements while it starts; what was defined before is lost.
   await Promise.race(["home-assistant", "hc-main"].map((each) => customElements.whenDefined(each)));
   if (!customElements.get(tag)) customElements.define(tag, make((Base ??= makeBase())));
-}
-
-/** Show a card in the card picker; `suggest` returns its configuration for an entity of ours, if it fits. */
-export function offer(type, name, description, suggest) {
-  const getEntitySuggestion = (hass, entityId) => {
-    const entity = hass.entities[entityId];
-    const config = entity?.platform === DOMAIN && suggest(entity, hass);
-    return config ? { config: { type: `custom:${type}`, ...config } } : null;
-  };
-  (window.customCards ??= []).push({ type, name, description, documentationURL: HELP, getEntitySuggestion });
 }
 
 /** A visual editor: a title and more. Labels are texts of ours, or Home Assistant's own words. */

@@ -1,7 +1,7 @@
 /** The visits card of Face Doorbell: who was at the door. */
 
 // What is imported is as new as this: the version is behind the address.
-const { DOMAIN, DOUBT, bdi, button, define, el, form, line, named, offer, reason, refusal, t, text, trouble } = await import(
+const { DOMAIN, DOUBT, bdi, button, define, el, form, line, named, reason, refusal, t, text, trouble } = await import(
   `./face-doorbell-shared.js${new URL(import.meta.url).search}`
 );
 
@@ -37,6 +37,7 @@ li > .sub { grid-area: 2 / 2; align-self: start; }
   li > .wrap { grid-area: 1 / 2 / 2 / 4; }
   .acts { grid-area: 2 / 3; margin-block-start: -6px; }
 }
+@container (inline-size < 280px) { button.faces { max-inline-size: 62px; } }
 .acts button { padding-inline: 8px; overflow-wrap: anywhere; }
 .acts .quiet { text-align: end; font-size: .9em; }
 .quiet:only-child { max-inline-size: 9em; }
@@ -393,9 +394,3 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
 };
 
 define(CARD, makeCard);
-
-offer(CARD, "Face Doorbell: visits", "Who was at the door, newest first. Say who strangers are.", (entity, hass) => {
-  // The device of a person, and that of the recognition, have no camera.
-  const beside = Object.values(hass.entities).filter((each) => each.device_id === entity.device_id);
-  return beside.some((each) => each.entity_id.startsWith("camera.")) && { device_id: entity.device_id };
-});
