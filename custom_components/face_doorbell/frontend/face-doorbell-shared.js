@@ -37,7 +37,7 @@ img { background: var(--divider-color); object-fit: cover; border-radius: 12px; 
 .sub { color: var(--secondary-text-color); font-size: .9em; }
 .sub { overflow: clip; }
 .sub > span { display: inline-block; position: relative; inset-inline-start: -.8em; padding-inline-start: .8em; }
-.sub > span::before { content: "·"; position: absolute; inset-inline-start: .25em; }
+.sub > span::before { content: "·" / ""; position: absolute; inset-inline-start: .25em; }
 .state { padding: 32px 16px; text-align: center; text-wrap: balance; color: var(--secondary-text-color); }
 .state button { margin-block-start: 12px; }
 .error { padding-inline-start: 8px; border-inline-start: 3px solid var(--error-color); }

@@ -35,6 +35,7 @@ li > .sub { grid-area: 2 / 2; align-self: start; }
 .acts:has(:nth-child(2)) { grid-area: 3 / 1 / 3 / 4; }
 @container (inline-size < 360px) {
   li > .wrap { grid-area: 1 / 2 / 2 / 4; }
+  li > .sub { align-self: center; }
   .acts { grid-area: 2 / 3; margin-block-start: -6px; }
 }
 @container (inline-size < 280px) { button.faces { max-inline-size: 62px; } }
