@@ -300,6 +300,10 @@ async def test_one_of_two_strangers_is_named(
     # Without a number the stranger is meant who is left.
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
     assert stored(hass, visit.visit_id).names == ["Bartholomew", "Joe"]
+    # A mirror at the door shows Joe twice.
+    again = {"visit_id": visit.visit_id, "person": "Joe", "face": 0, "force": True}
+    await act(hass, "name_visitor", again)
+    assert stored(hass, visit.visit_id).names == ["Joe"]
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -107,8 +107,8 @@ class Visit:
 
     @property
     def names(self) -> list[str]:
-        """The names of the persons, the surest first."""
-        return [face.name or "" for face in self.known]
+        """The names of the persons, the surest first; each once, even if two faces were given the same one."""
+        return list(dict.fromkeys(face.name or "" for face in self.known))
 
     @property
     def strangers(self) -> int:
