@@ -203,12 +203,8 @@ class Bridge:
             return Chime()
         try:
             return await asyncio.to_thread(Chime.from_json, json.loads(stored))
-        except (
-            Refused,
-            ValueError,
-            KeyError,
-            TypeError,
-        ) as error:  # all but the first: the card has garbled it
+        # All but the first: the card has garbled it.
+        except (Refused, ValueError, KeyError, TypeError) as error:
             _LOGGER.warning("The chosen chime cannot be used: %s.", error)
             return Chime()
 

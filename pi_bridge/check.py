@@ -23,7 +23,7 @@ from .discovery import AVAHI_FILE, own_address
 from .doorman import listener_at
 from .errors import HardwareError
 from .faces import Faces
-from .journal import DAMAGED_SUFFIX, FILE_NAME
+from .journal import FILE_NAME, damaged_file
 from .jpeg import whole
 from .model import CameraState, FacesState, Output
 from .panel import GpioPanel
@@ -176,7 +176,7 @@ async def _camera_of_bridge(config: Config, health: dict[str, Any]) -> str:
 async def _journal(config: Config, health: dict[str, Any]) -> str:
     if health["journal"] != "ok":
         raise HardwareError(f"rings are not stored: is the card full (df -h) or worn? {_LOG} says more")
-    damaged = (config.storage.path / FILE_NAME).with_suffix(DAMAGED_SUFFIX)
+    damaged = damaged_file(config.storage.path / FILE_NAME)
     aside = (
         f"; {damaged} was damaged and is of no use, but has pictures: delete it" if damaged.exists() else ""
     )

@@ -32,7 +32,6 @@ _T = TypeVar("_T")
 _Row: TypeAlias = tuple[str | int | bytes, ...]
 
 FILE_NAME: Final = "journal.sqlite"
-DAMAGED_SUFFIX: Final = ".damaged"  # of a file that was set aside
 
 SCHEMA_VERSION: Final = 2
 SCHEMA: Final = """
@@ -53,6 +52,11 @@ CREATE TABLE clients (
 SETTINGS: Final = "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
 UNKNOWN_TIME: Final = datetime(2020, 1, 1, tzinfo=UTC)
 JOURNAL_SIZE_LIMIT: Final = 4 * 1024 * 1024  # bytes that the write-ahead log may keep after a checkpoint
+
+
+def damaged_file(path: Path) -> Path:
+    """Return where the journal at `path` is set aside when it is damaged."""
+    return path.with_suffix(".damaged")
 
 
 class Journal:
@@ -77,7 +81,7 @@ class Journal:
     @property
     def damaged(self) -> Path:
         """Where a damaged file is set aside."""
-        return self._path.with_suffix(DAMAGED_SUFFIX)
+        return damaged_file(self._path)
 
     def open(self) -> asyncio.Future[None]:
         """Open the file, make it, or set a damaged one aside; without a usable disk the memory has to do."""

@@ -95,7 +95,7 @@ def _view(door: Door, members: Sequence[Member], texts: Mapping[str, str]) -> Co
         "max_columns": 3,
         "sections": [
             *_section(at_the_door, column_span=2),
-            _visits(door, texts, _ONE_COLUMN),
+            *_visits(door, texts, _ONE_COLUMN),
             *_section(last_visitor),
             *_section(
                 _Part(texts["people"], "mdi:account-group", _people(members)),
@@ -104,7 +104,7 @@ def _view(door: Door, members: Sequence[Member], texts: Mapping[str, str]) -> Co
             ),
         ],
         "sidebar": {
-            "sections": [_visits(door, texts, _SEVERAL_COLUMNS), *_section(activity)],
+            "sections": [*_visits(door, texts, _SEVERAL_COLUMNS), *_section(activity)],
         },
     }
 
@@ -155,13 +155,7 @@ def _live(door: Door, texts: Mapping[str, str]) -> Iterator[Config]:
     if doorbell:
         yield _trouble(texts["offline"], _is_lost(doorbell))
         # Below the picture, which so stays where it is when somebody rings.
-        yield {
-            "type": "markdown",
-            "content": _banner(doorbell, door.entities.get("visitor"), texts),
-            # Not `show_empty: false`: a card that hides itself stops to listen, and never comes back.
-            "text_only": True,
-            "grid_options": _WIDE,
-        }
+        yield _markdown(_banner(doorbell, door.entities.get("visitor"), texts))
 
 
 def _is_there(entity: str) -> Config:
@@ -174,13 +168,12 @@ def _is_lost(entity: str) -> Config:
 
 def _trouble(text: str, *when: Config) -> Config:
     """Return a card that says what is wrong, while it is."""
-    return {
-        "type": "markdown",
-        "content": f'<ha-alert alert-type="error">{text}</ha-alert>',
-        "text_only": True,
-        "grid_options": _WIDE,
-        "visibility": when,
-    }
+    return _markdown(f'<ha-alert alert-type="error">{text}</ha-alert>') | {"visibility": when}
+
+
+def _markdown(content: str) -> Config:
+    # Not `show_empty: false`: a card that hides itself stops to listen, and never comes back.
+    return {"type": "markdown", "content": content, "text_only": True, "grid_options": _WIDE}
 
 
 def _banner(doorbell: str, visitor: str | None, texts: Mapping[str, str]) -> str:
@@ -225,9 +218,8 @@ def _last_visitor(door: Door) -> Iterator[Config]:
     yield from _tiles(door, ("visitor",), state_content="state")  # how long ago
 
 
-def _visits(door: Door, texts: Mapping[str, str], visibility: Sequence[Config]) -> Config:
-    heading = {"type": "heading", "heading": texts["visits"], "icon": "mdi:account-clock"}
-    card = {
+def _visits(door: Door, texts: Mapping[str, str], visibility: Sequence[Config]) -> Iterator[Config]:
+    card: Config = {
         "type": VISITS_CARD,
         "device_id": door.device_id,
         "limit": FIRST_VISITS,
@@ -235,7 +227,7 @@ def _visits(door: Door, texts: Mapping[str, str], visibility: Sequence[Config]) 
         # The cards of a section that is hidden are still at work.
         "visibility": visibility,
     }
-    return {"type": "grid", "cards": [heading, card], "visibility": visibility}
+    return _section(_Part(texts["visits"], "mdi:account-clock", iter([card])), visibility=visibility)
 
 
 def _people(members: Sequence[Member]) -> Iterator[Config]:

@@ -19,6 +19,7 @@ from custom_components.face_doorbell.bridge import BridgeClient, BridgeInfo
 from custom_components.face_doorbell.visits.store import VisitStore
 from pi_bridge.clock import SYSTEM_CLOCK
 from pi_bridge.control import ask
+from pi_bridge.journal import FILE_NAME
 
 from . import door, home
 from .child import Child, Complaint
@@ -30,7 +31,6 @@ PAUSE_S: Final = 0.4  # between presses, at most; with less, there is hardly a m
 ARRIVE_S: Final = (
     120.0  # Home Assistant tries a doorbell that it could not set up again after a minute or two
 )
-JOURNAL: Final = "journal.sqlite"
 PAGE: Final = 4096
 
 
@@ -188,7 +188,7 @@ class World:
 
     def _stored(self) -> list[str]:
         """Return the rings that a dead door has in its journal."""
-        with closing(sqlite3.connect(self.state / JOURNAL)) as journal:
+        with closing(sqlite3.connect(self.state / FILE_NAME)) as journal:
             return [ring_id for (ring_id,) in journal.execute("SELECT ring_id FROM rings ORDER BY seq")]
 
     # The end
@@ -310,7 +310,7 @@ async def _full_disk(world: World, rng: random.Random) -> None:
 
 async def _slow_commits(world: World, rng: random.Random) -> None:
     pause = rng.uniform(0.1, 2)
-    with closing(sqlite3.connect(world.state / JOURNAL, isolation_level=None, timeout=0)) as other:
+    with closing(sqlite3.connect(world.state / FILE_NAME, isolation_level=None, timeout=0)) as other:
         try:
             other.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
@@ -325,7 +325,7 @@ async def _damage(world: World, rng: random.Random) -> None:
     async with world.button:
         await world.arrived()
         async with world.without_door():
-            await asyncio.to_thread(_overwrite, world.state / JOURNAL, places, garbage)
+            await asyncio.to_thread(_overwrite, world.state / FILE_NAME, places, garbage)
     await world.pair_again_if_forgotten()
 
 

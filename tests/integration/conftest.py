@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
@@ -13,11 +12,12 @@ import pytest
 from pi_bridge.faces import Faces
 from tests import photos
 from tests.bridge.doubles import FakeFaces, RunningBridge, one_face, running_bridge
-from tests.fake_rekognition import PaintedEyes, RealEyes
-from tests.recognition.conftest import Cloud, cloud_that_sees
+from tests.recognition.conftest import Cloud, cloud, eyes, no_turns, real_cloud
 
 from .flow_texts import check_step
 from .flow_tools import AWS_FORM, add_doorbell, answer, choose, start
+
+__all__ = ["cloud", "eyes", "no_turns", "real_cloud"]  # fixtures
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +33,6 @@ def custom_integrations(request: pytest.FixtureRequest) -> None:
 def hass_config_dir(hass_tmp_config_dir: str) -> str:
     """Give each test a configuration folder of its own, for its visits and faces."""
     return hass_tmp_config_dir
-
-
-@pytest.fixture(autouse=True, scope="session")
-def no_turns() -> Iterator[None]:
-    """Wait for no quota of AWS: nobody has one here."""
-    with patch("custom_components.face_doorbell.recognition.pace.sleep"):
-        yield
 
 
 @pytest.fixture(autouse=True)
@@ -93,28 +86,8 @@ async def entry(hass: HomeAssistant, seeing_doorbell: ConfigEntry) -> ConfigEntr
     return added
 
 
-@pytest.fixture(scope="session")
-def eyes() -> RealEyes:
-    """See as the bridge does."""
-    return RealEyes()
-
-
 @pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    """AWS with a bucket; it sees painted faces."""
-    with cloud_that_sees(PaintedEyes()) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def seeing_cloud(eyes: RealEyes) -> Iterator[Cloud]:
-    """AWS with a bucket; it sees real faces."""
-    with cloud_that_sees(eyes) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-async def cloud_entry(hass: HomeAssistant, seeing_doorbell: ConfigEntry, seeing_cloud: Cloud) -> ConfigEntry:
+async def cloud_entry(hass: HomeAssistant, seeing_doorbell: ConfigEntry, real_cloud: Cloud) -> ConfigEntry:
     """Recognition with AWS."""
     step = await start(hass, choose("recognition"), choose("rekognition"))
     step = await answer(hass, step, AWS_FORM)

@@ -198,9 +198,9 @@ async def test_a_recognition_that_is_not_running_changes_nobody(
 
 
 async def test_what_aws_refuses_leaves_nothing(
-    hass: HomeAssistant, cloud_entry: ConfigEntry, seeing_cloud: Cloud, send: Upload
+    hass: HomeAssistant, cloud_entry: ConfigEntry, real_cloud: Cloud, send: Upload
 ) -> None:
-    before = seeing_cloud.state()
+    before = real_cloud.state()
     step = await start_person(hass, cloud_entry)
     file_id = await send(photo("biden"))
     for operation, code, error in (
@@ -208,18 +208,18 @@ async def test_what_aws_refuses_leaves_nothing(
         ("PutObject", "AccessDenied", "missing_permission"),
         ("CreateUser", "InternalServerError", "service_unavailable"),
     ):
-        with seeing_cloud.failing(operation, code):
+        with real_cloud.failing(operation, code):
             step = await answer_person(hass, step, {"name": "Joe", "photo_1": file_id})
         assert step["errors"] == {"base": error}
         assert people(cloud_entry) == {}
         assert stored(hass) == {}
     step = await answer_person(hass, step, {"name": "Joe", "photo_1": file_id})
     assert step["type"] == "create_entry"
-    assert seeing_cloud.state() != before
+    assert real_cloud.state() != before
 
 
 async def test_a_photo_of_somebody_else_is_refused_by_aws(
-    hass: HomeAssistant, cloud_entry: ConfigEntry, seeing_cloud: Cloud, send: Upload
+    hass: HomeAssistant, cloud_entry: ConfigEntry, real_cloud: Cloud, send: Upload
 ) -> None:
     step = await start_person(hass, cloud_entry)
     first = await send(photo("biden"))

@@ -109,11 +109,11 @@ async def test_a_stranger_is_named_and_recognized_and_forgotten(
     *,
     versioned: bool,
 ) -> None:
-    seeing_cloud: Cloud | None = (
-        request.getfixturevalue("seeing_cloud") if any_entry.data["engine"] == "rekognition" else None
+    real_cloud: Cloud | None = (
+        request.getfixturevalue("real_cloud") if any_entry.data["engine"] == "rekognition" else None
     )
-    if seeing_cloud and versioned:
-        seeing_cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    if real_cloud and versioned:
+        real_cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     first = await ring(hass, seeing_bridge, "obama")
     assert first.outcome is Outcome.UNKNOWN
 
@@ -133,7 +133,7 @@ async def test_a_stranger_is_named_and_recognized_and_forgotten(
     removed = await act(hass, "remove_person", {"person": "Bartholomew"})
     assert removed["people"] == [{"person_id": named["person_id"], "name": "Bartholomew", "photos": 1}]
     assert (removed["visits"], removed["pending"], removed["old_versions_remain"]) == (2, False, False)
-    if seeing_cloud:
+    if real_cloud:
         assert removed["deleted"].items() >= {"objects": 2, "users": 1, "faces": 1}.items()
     assert people(any_entry) == {}
 
@@ -142,8 +142,8 @@ async def test_a_stranger_is_named_and_recognized_and_forgotten(
 
     needles = [named["person_id"].encode(), b"Bartholomew", reference, photo_file.stem.encode()]
     kept = {str(path): content for path, content in files(hass).items()}
-    if seeing_cloud:
-        kept |= objects(seeing_cloud) | {"collection": repr(seeing_cloud.rekognition.state()).encode()}
+    if real_cloud:
+        kept |= objects(real_cloud) | {"collection": repr(real_cloud.rekognition.state()).encode()}
     for where, content in kept.items():
         assert not [needle for needle in needles if needle in content or needle in where.encode()], where
     # What the visits keep of the face is nothing that could recognize it.
@@ -157,24 +157,24 @@ async def test_old_versions_that_may_not_be_deleted_are_told(
     hass: HomeAssistant,
     seeing_bridge: RunningBridge,
     cloud_entry: ConfigEntry,
-    seeing_cloud: Cloud,
+    real_cloud: Cloud,
     operation: str,
 ) -> None:
     """The bucket keeps versions, and the key may not see or not delete them."""
-    seeing_cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    real_cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     visit = await ring(hass, seeing_bridge, "obama")
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
-    with seeing_cloud.denied_versions(operation):
+    with real_cloud.denied_versions(operation):
         removed = await act(hass, "remove_person", {"person": "Bartholomew"})
     assert removed["old_versions_remain"]
     assert removed["deleted"]["objects"] == 2
     assert "versions" not in removed["deleted"]
-    assert seeing_cloud.keys() == set()
-    assert objects(seeing_cloud)
+    assert real_cloud.keys() == set()
+    assert objects(real_cloud)
 
     everyone = await act(hass, "forget_everyone", {"confirm": "Forget everyone"})
     assert not everyone["old_versions_remain"]
-    assert objects(seeing_cloud) == {}
+    assert objects(real_cloud) == {}
 
 
 # Naming
@@ -331,11 +331,11 @@ async def test_a_face_that_makes_no_good_photo_names_the_visit_only(
 
 
 async def test_a_visit_is_named_while_the_engine_is_away(
-    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, real_cloud: Cloud
 ) -> None:
     visit = await ring(hass, seeing_bridge, "obama")
     data = {"visit_id": visit.visit_id, "person": "Joe"}
-    with seeing_cloud.failing("IndexFaces", "InternalServerError", status=500):
+    with real_cloud.failing("IndexFaces", "InternalServerError", status=500):
         named = await act(hass, "name_visitor", data)
     assert (named["photos"], [each["reason"] for each in named["photos_refused"]]) == (
         0,
@@ -516,7 +516,7 @@ async def test_visits_of_a_doorbell_that_is_away_are_listed(
 
 
 async def test_a_doorbell_that_stands_in_from_now_on_knows_everybody(
-    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, real_cloud: Cloud
 ) -> None:
     """The option was off when recognition was set up, and takes effect without a new start."""
 
@@ -530,7 +530,7 @@ async def test_a_doorbell_that_stands_in_from_now_on_knows_everybody(
     visit = await ring(hass, seeing_bridge, "obama")
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Barack"})
     await stand_in(wanted=True)
-    seeing_cloud.rekognition.fail["SearchUsersByImage"] = Fault("AccessDeniedException")
+    real_cloud.rekognition.fail["SearchUsersByImage"] = Fault("AccessDeniedException")
     visit = await ring(hass, seeing_bridge, "obama2")
     assert (visit.engine, visit.fallback, visit.names) == ("local", True, ["Barack"])
 
@@ -551,10 +551,10 @@ async def test_a_disk_that_fails_keeps_nobody_who_is_removed(
 
 
 async def test_with_recognition_go_all_faces_on_this_disk_whether_aws_is_there_or_not(
-    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, real_cloud: Cloud
 ) -> None:
     leave_a_photo(hass)
-    seeing_cloud.rekognition.fail["ListFaces"] = Fault("AccessDeniedException")
+    real_cloud.rekognition.fail["ListFaces"] = Fault("AccessDeniedException")
     await hass.config_entries.async_remove(cloud_entry.entry_id)
     await hass.async_block_till_done()
     assert not [path for path in files(hass) if "people" in path.parts]
@@ -673,18 +673,18 @@ async def test_a_rename_reaches_past_visits(
 
 
 async def test_who_is_removed_while_aws_is_away_follows_later(
-    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, real_cloud: Cloud
 ) -> None:
     visit = await ring(hass, seeing_bridge, "obama")
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
-    with seeing_cloud.failing("ListObjectsV2", "InternalError", status=500):
+    with real_cloud.failing("ListObjectsV2", "InternalError", status=500):
         removed = await act(hass, "remove_person", {"person": "Bartholomew"})
     assert removed["pending"]
     assert stored(hass, visit.visit_id).names == []
-    assert seeing_cloud.keys() != set()
+    assert real_cloud.keys() != set()
 
     await hass.config_entries.async_reload(cloud_entry.entry_id)
-    assert seeing_cloud.keys() == set()
+    assert real_cloud.keys() == set()
 
 
 @pytest.mark.parametrize("way", ["action", "options"])
@@ -724,16 +724,16 @@ async def test_everyone_is_forgotten(
     }  # what AWS has been paid for
     assert left <= {"removed.json", "forgotten.json"}
     if any_entry.data["engine"] == "rekognition":
-        seeing_cloud: Cloud = request.getfixturevalue("seeing_cloud")
-        assert objects(seeing_cloud) == {}
-        collection = seeing_cloud.rekognition.collection()
+        real_cloud: Cloud = request.getfixturevalue("real_cloud")
+        assert objects(real_cloud) == {}
+        collection = real_cloud.rekognition.collection()
         assert collection is None or not (collection.faces or collection.users)
     assert state(hass, LAST_VISITOR).state == "unknown"
     assert (await ring(hass, seeing_bridge, "obama2")).outcome is Outcome.UNKNOWN
 
 
 async def test_also_what_the_gallery_has_lost_is_forgotten_at_aws(
-    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, real_cloud: Cloud
 ) -> None:
     """An empty gallery is more often a lost disk than a wish, so a sync would leave this."""
     visit = await ring(hass, seeing_bridge, "obama")
@@ -741,13 +741,13 @@ async def test_also_what_the_gallery_has_lost_is_forgotten_at_aws(
     await hass.config_entries.async_unload(cloud_entry.entry_id)
     shutil.rmtree(hass.config.path(DOMAIN, "people"))
     await hass.config_entries.async_setup(cloud_entry.entry_id)
-    assert seeing_cloud.keys() != set()
+    assert real_cloud.keys() != set()
     await act(hass, "forget_everyone", {"confirm": "forget everyone"})
-    assert seeing_cloud.keys() == set()
+    assert real_cloud.keys() == set()
 
 
 async def test_a_shared_collection_keeps_what_others_have_in_it(
-    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, real_cloud: Cloud
 ) -> None:
     client = boto3.client("rekognition", "eu-west-1", aws_access_key_id="k", aws_secret_access_key="s")
     client.index_faces(
@@ -755,14 +755,14 @@ async def test_a_shared_collection_keeps_what_others_have_in_it(
     )
     client.create_user(CollectionId="face_doorbell", UserId="crew")
     await act(hass, "forget_everyone", {"confirm": "forget everyone"})
-    collection = seeing_cloud.rekognition.collection()
+    collection = real_cloud.rekognition.collection()
     assert collection is not None
     assert [face.external_id for face in collection.faces.values()] == ["crew"]
     assert list(collection.users) == ["crew"]
 
 
 async def test_with_recognition_go_all_persons_and_their_names(
-    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, seeing_cloud: Cloud
+    hass: HomeAssistant, seeing_bridge: RunningBridge, cloud_entry: ConfigEntry, real_cloud: Cloud
 ) -> None:
     visit = await ring(hass, seeing_bridge, "obama")
     await act(hass, "name_visitor", {"visit_id": visit.visit_id, "person": "Bartholomew"})
@@ -770,8 +770,8 @@ async def test_with_recognition_go_all_persons_and_their_names(
     await hass.async_block_till_done()
     assert stored(hass, visit.visit_id).names == []
     assert not [path for path, content in files(hass).items() if b"Bartholomew" in content]
-    assert seeing_cloud.keys() == set()
-    assert seeing_cloud.rekognition.collection() is None
+    assert real_cloud.keys() == set()
+    assert real_cloud.rekognition.collection() is None
 
 
 async def test_with_a_doorbell_go_its_visits(

@@ -33,13 +33,14 @@ function offer(type, name, description, suggest) {
   (window.customCards ??= []).push({ type, name, description, documentationURL: HELP, getEntitySuggestion });
 }
 
-offer("face-doorbell-visits", "Face Doorbell: visits", "Who was at the door, newest first. Say who strangers are.", (entity, hass) => {
-  // The device of a person, and that of the recognition, have no camera.
-  const beside = Object.values(hass.entities).filter((each) => each.device_id === entity.device_id);
-  return beside.some((each) => each.entity_id.startsWith("camera.")) && { device_id: entity.device_id };
-});
+// A doorbell: the devices of the persons, and that of the recognition, have no camera.
+const isDoor = (deviceId, hass) =>
+  Object.values(hass.entities).some((each) => each.device_id === deviceId && each.entity_id.startsWith("camera."));
 
-offer("face-doorbell-people", "Face Doorbell: people", "Who is known, by which photos. Add, rename and remove people.", (entity, hass) =>
-  // Of a person, or of the recognition: their devices have no camera.
-  hass.user.is_admin && Object.values(hass.entities).every((each) => each.device_id !== entity.device_id || !each.entity_id.startsWith("camera.")) && {},
+offer("face-doorbell-visits", "Face Doorbell: visits", "Who was at the door, newest first. Say who strangers are.", ({ device_id }, hass) =>
+  isDoor(device_id, hass) && { device_id },
+);
+
+offer("face-doorbell-people", "Face Doorbell: people", "Who is known, by which photos. Add, rename and remove people.", ({ device_id }, hass) =>
+  hass.user.is_admin && !isDoor(device_id, hass) && {},
 );

@@ -268,7 +268,7 @@ const makeCard = (Base) => class FaceDoorbellVisits extends Base {
   }
 
   #title(visit) {
-    if (visit.names.length) return [...new Set(visit.names)].join(", ");
+    if (visit.names.length) return visit.names.join(", ");
     return visit.outcome ? this.#word("event_type", visit.outcome) : t("somebody");
   }
 

@@ -30,9 +30,8 @@ from .errors import PersonError
 _LOGGER = logging.getLogger(__name__)
 
 MAX_PHOTOS: Final = 20  # of one person: more do not help, and Rekognition takes 100 faces a user
-LONGEST_NAME: Final = (
-    100  # letters: the longest names of people have fewer, and a state of Home Assistant takes 255
-)
+# Letters: the longest names of people have fewer, and a state of Home Assistant takes 255.
+LONGEST_NAME: Final = 100
 INVISIBLE: Final = frozenset({"Cc", "Cf", "Mn", "Zs"})  # alone; within a name, emojis and scripts need them
 PERSON_ID: Final = re.compile(r"[a-z0-9_-]{1,64}")
 PHOTO_ID: Final = re.compile(r"[0-9a-f]{16}")
